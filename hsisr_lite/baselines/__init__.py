@@ -1,0 +1,1 @@
+"""Fusion without training: the methods that every deep one must beat."""

@@ -1,0 +1,1 @@
+"""The degradation model: how two sensors see one scene."""

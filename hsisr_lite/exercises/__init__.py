@@ -1,0 +1,1 @@
+"""Checks for the exercises of each chapter, one module a chapter."""

@@ -1,0 +1,98 @@
+"""The registry of fusion methods, and :func:`fuse`, which runs one of them on a pair."""
+
+import time
+from importlib import import_module
+
+from hsisr_lite.arrays import InputError
+
+# name: (room, function in it, what it does in one line)
+_METHODS = {
+    "bicubic": (
+        "baselines.bicubic",
+        "bicubic",
+        "The LrHSI alone, enlarged by cubic interpolation: the floor.",
+    ),
+    "regression": (
+        "baselines.regression",
+        "regression",
+        "One affine map from MSI to HSI values, learned at low resolution.",
+    ),
+    "regression_residual": (
+        "baselines.regression",
+        "regression_residual",
+        "The affine map, plus the enlarged residual that it leaves at low resolution.",
+    ),
+    "regression_quadratic": (
+        "baselines.regression",
+        "regression_quadratic",
+        "The same with squares and products of the MSI bands, plus the residual.",
+    ),
+    "srf_regression": (
+        "baselines.srf_regression",
+        "srf_regression",
+        "An affine map learned from the LrHSI and the SRF alone: no alignment needed.",
+    ),
+}
+
+
+def methods():
+    """Return the names of the fusion methods, each with one sentence.
+
+    Examples
+    --------
+    >>> methods()["bicubic"]
+    'The LrHSI alone, enlarged by cubic interpolation: the floor.'
+    """
+    return {name: sentence for name, (_, _, sentence) in _METHODS.items()}
+
+
+def fuse(
+    pair, method="regression_residual", *, budget=None, seed=0, device="auto", progress=True
+):
+    """Fuse an observed pair into one image, fine in space and in spectrum.
+
+    Parameters
+    ----------
+    pair : ObservedPair
+        What was observed; it holds no ground truth, so no method can look at it.
+    method : str
+        One of :func:`methods`.
+    budget : {"lite", "paper"}, optional
+        Settings of the trained methods; default ``HSISR_BUDGET``, else ``lite``.
+    seed : int
+        Seed of everything random.
+    device : {"auto", "cpu", "cuda"}
+        Where networks run; ``auto`` follows ``HSISR_DEVICE``.
+    progress : bool
+        Show a progress bar where a method takes more than a moment.
+
+    Returns
+    -------
+    result : FusionResult
+        ``result.hr_hsi`` is (rows, cols, bands) float32 on the HrMSI's grid.
+
+    Raises
+    ------
+    InputError
+        An unknown method, budget or device; a pair that the method cannot use.
+
+    Examples
+    --------
+    >>> import hsisr_lite as hl
+    >>> result = hl.fuse(hl.simulate(hl.load_scene("synthetic")), method="regression")
+    >>> result.hr_hsi.shape[:2]
+    (96, 96)
+    """
+    from hsisr_lite.budget import Run
+    from hsisr_lite.results import FusionResult
+
+    if method not in _METHODS:
+        raise InputError(
+            f"method '{method}' is not known: one of {', '.join(_METHODS)} is needed; "
+            "hl.methods() describes them."
+        )
+    room, function, _ = _METHODS[method]
+    run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
+    start = time.perf_counter()
+    found = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
+    return FusionResult.of(pair, found, seconds=time.perf_counter() - start)
