@@ -1,0 +1,94 @@
+r"""Noise: added to a simulated pair at a wanted level, and estimated from an observed one.
+
+The signal-to-noise ratio is that of the whole image, in decibels:
+
+.. math:: \mathrm{SNR} = 10 \log_{10} \frac{\operatorname{mean}(x^2)}{\sigma^2}
+"""
+
+import numpy as np
+from scipy.optimize import nnls
+
+from hsisr_lite.arrays import InputError
+from hsisr_lite.degradation.operators import SpatialOperator
+
+
+def noise_sd(image, snr_db):
+    """Standard deviation of white noise that gives an image this SNR in decibels.
+
+    Examples
+    --------
+    >>> noise_sd(np.full((2, 2, 1), 3.0), snr_db=20)
+    0.3
+    """
+    if not np.isfinite(snr_db):
+        raise InputError(
+            f"snr_db is {snr_db}: a finite number of decibels is needed; use None for no noise."
+        )
+    return float(np.sqrt(np.mean(np.square(image, dtype=np.float64)) / 10 ** (snr_db / 10)))
+
+
+def add_noise(image, sd, rng):
+    """Add white Gaussian noise; nothing is clipped, so values below zero may appear.
+
+    Examples
+    --------
+    >>> add_noise(np.zeros((1, 1, 1)), 0.0, np.random.default_rng(0))
+    array([[[0.]]])
+    """
+    return (image + sd * rng.standard_normal(image.shape)).astype(image.dtype)
+
+
+def estimate_noise(pair, psf):
+    r"""Noise of both images, from what the pair itself says.
+
+    The blurred MSI must be a non-negative mix of the LrHSI's bands, :math:`P Z = Y S^\top`. What no
+    such mix explains is noise of both images,
+
+    .. math:: \operatorname{var}(P Z - Y S^\top)
+              = \sigma_Z^2 \sum_{ab} h_{ab}^2 + \sigma_Y^2 \sum_b S_{mb}^2,
+
+    and the LrHSI's own share is what one of its bands keeps when all the others are regressed
+    out [bioucas2008]_. With no noise the left side vanishes, and so do both estimates.
+
+    Parameters
+    ----------
+    pair : ObservedPair
+    psf : (k, k) array
+        The known PSF or the one assumed; a wrong one is taken for noise of the HrMSI.
+
+    Returns
+    -------
+    noise : (float, float)
+        Standard deviations for the LrHSI and the HrMSI; ``pair.noise`` itself where it is known.
+    """
+    if pair.noise is not None:
+        return pair.noise
+    low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
+    inside = np.ones(low_msi.shape[:2], bool) if pair.lr_valid is None else pair.lr_valid
+    hsi = pair.lr_hsi.astype(np.float64)[inside]  # (pixels, bands)
+    msi = low_msi[inside]  # (pixels, msi_bands)
+    mixes = [nnls(hsi, band) for band in msi.T]
+    unexplained = np.mean([rest**2 for _, rest in mixes]) / len(hsi)
+    gain_hsi = np.mean([weights @ weights for weights, _ in mixes])
+    gain_msi = np.sum(np.square(psf))
+    var_hsi = _own_variance(hsi)
+    if gain_hsi > 0:
+        var_hsi = min(var_hsi, unexplained / gain_hsi)
+    var_msi = max(unexplained - var_hsi * gain_hsi, 0.0) / gain_msi
+    return float(np.sqrt(var_hsi)), float(np.sqrt(var_msi))
+
+
+def _own_variance(spectra):
+    """Mean over bands of the variance that a band does not share with its neighbours."""
+    centred = spectra - spectra.mean(axis=0)
+    pixels, bands = centred.shape
+    reach = max(1, min(8, (pixels - 2) // 4, (bands - 1) // 2))  # neighbours on each side
+    variances = []
+    for band in range(bands):
+        near = [b for b in range(band - reach, band + reach + 1) if 0 <= b < bands and b != band]
+        if not near:
+            return 0.0
+        weights, *_ = np.linalg.lstsq(centred[:, near], centred[:, band], rcond=None)
+        rest = centred[:, band] - centred[:, near] @ weights
+        variances.append(rest @ rest / max(pixels - 1 - len(near), 1))
+    return float(np.median(variances))
