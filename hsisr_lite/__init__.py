@@ -29,6 +29,7 @@ _ROOM_OF = {
     "score": "metrics",
     "frames": "widgets",
     "show": "widgets",
+    "pixel_picker": "picker",
 }
 
 __all__ = sorted([*_ROOM_OF, "fuse", "methods"])
