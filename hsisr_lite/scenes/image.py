@@ -1,0 +1,188 @@
+"""An image as a file holds it: stored values, stored band order, and what the file says of them.
+
+Readers return an :class:`Image`; :mod:`hsisr_lite.scenes.prepare` makes a scene or half a pair of
+it.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hsisr_lite.arrays import InputError
+
+
+@dataclass
+class Image:
+    """Stored values of one image, before scaling.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its suffix.
+    cube : (rows, cols, bands) array
+        In the type of the file.
+    wavelengths, fwhm : (bands,) float64, optional
+        Band centres and widths in nm, in the order of the bands.
+    good_bands : (bands,) bool, optional
+        The file's own list of usable bands.
+    scale : float, optional
+        Stored value of reflectance 1, where the file declares it.
+    nodata : float, optional
+        Stored value that means "nothing was measured here".
+    valid : (rows, cols) bool, optional
+        False where a band holds no data; filled in by ``prepare``.
+    endmembers : (materials, bands) array, optional
+    abundances : (rows, cols, materials) array, optional
+    materials : list of str, optional
+    georeference : dict, optional
+        ENVI ``map info`` and ``coordinate system string``, or GeoTIFF ``crs`` and ``transform``.
+    kept : (bands,) int, optional
+        Place of each band in the file, once bands were dropped or sorted.
+    stored_bands : int
+        Bands of the file.
+    source : str
+        Where it was read.
+    notes : list of str
+        Sentences on what was converted.
+    """
+
+    name: str
+    cube: np.ndarray
+    wavelengths: np.ndarray | None = None
+    fwhm: np.ndarray | None = None
+    good_bands: np.ndarray | None = None
+    scale: float | None = None
+    nodata: float | None = None
+    valid: np.ndarray | None = None
+    endmembers: np.ndarray | None = None
+    abundances: np.ndarray | None = None
+    materials: list | None = None
+    georeference: dict | None = None
+    kept: np.ndarray | None = None
+    source: str = ""
+    notes: list = field(default_factory=list)
+    stored_bands: int = 0
+
+    def __post_init__(self):
+        self.stored_bands = self.stored_bands or self.bands
+
+    @property
+    def dtype(self):
+        """Name of the stored type, such as ``"uint16"``."""
+        return self.cube.dtype.name
+
+    @property
+    def bands(self):
+        """Bands of the cube."""
+        return self.cube.shape[2]
+
+
+def per_band(values, bands, what, source):
+    """Return one float64 per band, or say how many were found.
+
+    Raises
+    ------
+    InputError
+        Not numbers, or not one per band.
+    """
+    try:
+        values = np.asarray(values, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{source} lists {what} that are not numbers: one number per band is needed; correct "
+            "the list."
+        ) from None
+    if values.size != bands:
+        raise InputError(
+            f"{source} has {bands} bands but {values.size} {what}: one per band is needed; "
+            "correct the list."
+        )
+    return values
+
+
+def in_nanometres(wavelengths, units, image):
+    """Return band centres (or widths) in nm and, where they were converted, a sentence on it.
+
+    Parameters
+    ----------
+    wavelengths : array
+        As the file lists them.
+    units : str or None
+        What the file declares, in any spelling; ``None`` or "unknown" when it does not.
+    image : str
+        What to call the file in a message.
+
+    Raises
+    ------
+    InputError
+        A unit that is not a length, or values that contradict the unit or are plainly micrometres.
+
+    Examples
+    --------
+    >>> in_nanometres([0.45, 2.2], "Micrometers", "a.hdr")
+    (array([ 450., 2200.]), 'wavelengths were converted from micrometres to nanometres')
+    """
+    wavelengths = np.asarray(wavelengths, dtype=np.float64)
+    unit = (units or "unknown").strip().lower().replace("µ", "u").replace("μ", "u")
+    low, high = np.nanmin(wavelengths), np.nanmax(wavelengths)
+    if unit in ("micrometers", "micrometres", "micrometer", "micrometre", "um", "microns"):
+        if low >= 100:
+            raise InputError(
+                f"{image} declares micrometres but lists wavelengths from {low:g} to {high:g}: "
+                "these look like nanometres; correct 'wavelength units'."
+            )
+        return wavelengths * 1000, "wavelengths were converted from micrometres to nanometres"
+    if unit not in ("nanometers", "nanometres", "nanometer", "nanometre", "nm", "unknown", ""):
+        raise InputError(
+            f"{image} gives wavelengths in '{units}': nanometres or micrometres are needed; "
+            "convert them, or pass wavelengths=[...]."
+        )
+    if high < 100:
+        raise InputError(
+            f"{image} has wavelengths from {low:g} to {high:g}, plainly micrometres but not "
+            "declared so: nanometres are needed; multiply them by 1000, or declare the unit."
+        )
+    return wavelengths, None
+
+
+def read_numbers(path, what):
+    """Read a small array from a ``.npy``, ``.npz``, ``.csv`` or ``.txt`` file, without pickle.
+
+    Raises
+    ------
+    InputError
+        An unknown suffix, several arrays in an ``.npz``, or contents that are not numbers.
+    FileNotFoundError
+        No such file.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"{what} file {path} does not exist: check its path.")
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz", ".csv", ".txt"):
+        raise InputError(
+            f"{what} file {path} ends in '{suffix}': .npy, .npz, .csv or .txt is needed; save it "
+            "in one of these."
+        )
+    try:
+        if suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+        if suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                key = what if what in archive.files else archive.files[0]
+                if key != what and len(archive.files) > 1:
+                    raise InputError(
+                        f"{what} file {path} holds {', '.join(archive.files)}: one array, or one "
+                        f"called '{what}', is needed; rename it."
+                    )
+                return np.asarray(archive[key], dtype=np.float64)
+        text = path.read_text(encoding="utf-8")
+        return np.loadtxt(text.splitlines(), delimiter="," if "," in text else None, ndmin=1)
+    except InputError:
+        raise
+    except Exception as error:  # numpy raises many kinds on a damaged file
+        raise InputError(
+            f"{what} file {path} cannot be read as numbers: plain rows of numbers are needed; "
+            "save it again without a header line."
+        ) from error
