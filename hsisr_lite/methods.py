@@ -83,8 +83,7 @@ def fuse(
     >>> result.hr_hsi.shape[:2]
     (96, 96)
     """
-    from hsisr_lite.budget import Run
-    from hsisr_lite.results import FusionResult
+    from hsisr_lite.budget import Run  # here: the registry itself stays light to import
 
     if method not in _METHODS:
         raise InputError(
@@ -94,5 +93,6 @@ def fuse(
     room, function, _ = _METHODS[method]
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
     start = time.perf_counter()
-    found = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
-    return FusionResult.of(pair, found, seconds=time.perf_counter() - start)
+    result = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
+    result.seconds = time.perf_counter() - start
+    return result

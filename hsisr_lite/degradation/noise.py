@@ -6,10 +6,14 @@ The signal-to-noise ratio is that of the whole image, in decibels:
 """
 
 import numpy as np
+from scipy.ndimage import correlate
 from scipy.optimize import nnls
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.operators import SpatialOperator
+
+# Second differences along both axes; the weights keep the variance of white noise [immerkaer1996]_.
+_LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[..., None] / 6
 
 
 def noise_sd(image, snr_db):
@@ -48,13 +52,14 @@ def estimate_noise(pair, psf):
               = \sigma_Z^2 \sum_{ab} h_{ab}^2 + \sigma_Y^2 \sum_b S_{mb}^2,
 
     and the LrHSI's own share is what one of its bands keeps when all the others are regressed
-    out [bioucas2008]_. With no noise the left side vanishes, and so do both estimates.
+    out [bioucas2008]_. With no noise the left side vanishes, and so do both estimates. The HrMSI's
+    is bounded by what its finest grain allows, since a wrong PSF also fills the left side.
 
     Parameters
     ----------
     pair : ObservedPair
     psf : (k, k) array
-        The known PSF or the one assumed; a wrong one is taken for noise of the HrMSI.
+        The known PSF or the one assumed.
 
     Returns
     -------
@@ -75,6 +80,10 @@ def estimate_noise(pair, psf):
     if gain_hsi > 0:
         var_hsi = min(var_hsi, unexplained / gain_hsi)
     var_msi = max(unexplained - var_hsi * gain_hsi, 0.0) / gain_msi
+    # A PSF that does not fit leaves a misfit too; the finest grain of the MSI bounds the noise.
+    grain = correlate(pair.hr_msi.astype(np.float64), _LAPLACIAN, mode="nearest")
+    grain = grain if pair.hr_valid is None else grain[pair.hr_valid][:, None]
+    var_msi = min(var_msi, _own_variance(grain.reshape(-1, msi.shape[1])))  # (pixels, msi_bands)
     return float(np.sqrt(var_hsi)), float(np.sqrt(var_msi))
 
 
