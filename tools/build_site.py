@@ -1,0 +1,79 @@
+"""Build the site of one source folder; every warning is an error.
+
+    python tools/build_site.py                     this folder, into _build/html
+    python tools/build_site.py --scene SCENE       every chapter run on that scene, a second site
+
+The site of a scene lives in ``_build/scene-<name>``: ``source/`` holds what was built, ``html/``
+the site. Committed notebooks are read, never written.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import run_notebooks
+import student
+from kernel_environment import ROOT
+
+# What the site is made of beside the notebooks.
+SITE_SOURCES = ("_config.yml", "_toc.yml", "book", "tools/sphinx_ext")
+
+
+def build(source, html):
+    """Run Jupyter Book over ``source``, put the site at ``html``, return the exit status."""
+    build_folder = source / "_build"
+    command = Path(sys.executable).with_name("jupyter-book")
+    # --all: an incremental build does not copy changed scripts and styles again.
+    options = ["build", source, "--all", "-W", "--keep-going", "-n", "--path-output", source]
+    status = subprocess.run([sys.executable, command, *options]).returncode
+    if status == 0 and html != build_folder / "html":
+        shutil.rmtree(html, ignore_errors=True)
+        shutil.move(build_folder / "html", html)
+    if status == 0:
+        print(f"The site: {html / 'index.html'}")
+    return status
+
+
+def build_scene(scene, jobs, root=ROOT):
+    """Run every chapter on ``scene``, build its site, return the exit status of both."""
+    folder = root / "_build" / f"scene-{slug(scene)}"
+    source = folder / "source"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in SITE_SOURCES:
+        copy = shutil.copytree if (root / name).is_dir() else shutil.copyfile
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(root / name, source / name)
+    notebooks = source / "notebooks"
+    ran = run_notebooks.main(
+        ["--scene", scene, "--into", str(notebooks), "--jobs", str(jobs)], root=root
+    )
+    (source / "_build").mkdir(exist_ok=True)
+    shutil.move(notebooks / "timings.json", source / "_build" / "timings.json")
+    student.main(notebooks, source / "_build" / "student")
+    built = build(source, folder / "html")
+    if ran:
+        print(f"On {scene}, not every chapter ran to its end (see above).", file=sys.stderr)
+    return ran or built
+
+
+def slug(scene):
+    """A folder's name made from a scene's name or path."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(scene).stem.lower()).strip("-") or "scene"
+
+
+def main(arguments=None):
+    """Parse the command line and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scene")
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args(arguments)
+    if options.scene:
+        return build_scene(options.scene, options.jobs)
+    return build(ROOT, ROOT / "_build" / "html")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
