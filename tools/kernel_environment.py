@@ -22,8 +22,8 @@ REPEATABLE = {
 }
 
 
-def environment(*, scene=None, device="cpu"):
-    """The process environment of a kernel.
+def environment(*, root=ROOT, scene=None, device="cpu"):
+    """The process environment of a kernel that imports the package under ``root``.
 
     Without ``scene`` the kernel sees none of the caller's HSISR settings: what is committed must
     not depend on who ran it. With one, data folder, budget and device are the caller's.
@@ -35,5 +35,5 @@ def environment(*, scene=None, device="cpu"):
         env["HSISR_DEVICE"] = device
     else:
         env["HSISR_SCENE"] = scene
-    paths = [str(ROOT), *filter(None, [env.get("PYTHONPATH")])]
+    paths = [str(root), *filter(None, [env.get("PYTHONPATH")])]
     return env | {"PYTHONPATH": os.pathsep.join(paths)}

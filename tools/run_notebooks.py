@@ -103,7 +103,7 @@ async def run(paths, options, root):
 async def run_one(path, notebook, options, root, on_cell):
     """Execute one notebook and store it; return the seconds its cells took."""
     before = copy.deepcopy(notebook)
-    env = environment(scene=options.scene)
+    env = environment(root=root, scene=options.scene)
     budget = None if options.scene else BUDGET_SECONDS
     try:
         reached, seconds = await execute(
