@@ -239,8 +239,8 @@ def _sensor_srf(sensor, hsi, msi, notes):
             worst = int(away.argmax())
             warnings.warn(
                 f"band {index[worst]} of the HrMSI lies at {msi.wavelengths[index][worst]:g} nm "
-                f"but band {kept.names[worst]} of sensor '{sensor}' at {kept.centres[worst]:.0f} nm: "
-                "check the sensor and the order of the bands.",
+                f"but band {kept.names[worst]} of sensor '{sensor}' at "
+                f"{kept.centres[worst]:.0f} nm: check the sensor and the order of the bands.",
                 stacklevel=3,
             )
     return kept.srf, kept.centres, index

@@ -146,6 +146,20 @@ def in_nanometres(wavelengths, units, image):
     return wavelengths, None
 
 
+def checked_scale(scale, source):
+    """Return ``scale`` as a positive float, or raise :class:`InputError`."""
+    try:
+        number = float(scale)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not (np.isfinite(number) and number > 0):
+        raise InputError(
+            f"the scale of {source} is {scale!r}: a positive number is needed, the stored value "
+            "of reflectance 1; correct the header or pass scale=."
+        )
+    return number
+
+
 def read_numbers(path, what):
     """Read a small array from a ``.npy``, ``.npz``, ``.csv`` or ``.txt`` file, without pickle.
 

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import in_nanometres, per_band, read_numbers
+from hsisr_lite.scenes.image import checked_scale, in_nanometres, per_band, read_numbers
 
 SUFFIXES = (".hdr", ".mat", ".npz", ".tif", ".tiff")
 
@@ -43,7 +41,7 @@ def read_image(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, numpy as np
     >>> path = Path(tempfile.mkdtemp()) / "grey.npz"
     >>> np.savez(path, cube=np.full((2, 3, 4), 7, np.uint16), wavelengths_nm=[450, 500, 550, 600])
     >>> image = read_image(path)
@@ -95,17 +93,3 @@ def read_image(
     if image.scale is not None:
         image.scale = checked_scale(image.scale, path)
     return image
-
-
-def checked_scale(scale, source):
-    """Return ``scale`` as a positive float, or raise :class:`InputError`."""
-    try:
-        number = float(scale)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not (np.isfinite(number) and number > 0):
-        raise InputError(
-            f"the scale of {source} is {scale!r}: a positive number is needed, the stored value "
-            "of reflectance 1; correct the header or pass scale=."
-        )
-    return number

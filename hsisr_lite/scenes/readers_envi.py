@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import Image, in_nanometres, per_band
+from hsisr_lite.scenes.image import Image, checked_scale, in_nanometres, per_band
 
 # ENVI's "data type" numbers; the sizes are ENVI's, whatever the machine's long is.
 DTYPES = {
@@ -82,6 +82,8 @@ def read_envi(path, *, data=None, progress=True):
             f"the header {path} says {seen}: positive sizes, a real data type "
             f"({', '.join(DTYPES)}) and bsq, bil or bip are needed; correct it."
         ) from None
+    if "reflectance scale factor" in fields:
+        checked_scale(fields["reflectance scale factor"], path)
     wanted = offset + rows * cols * bands * dtype.itemsize
     seen = data.stat().st_size
     if seen < wanted:
@@ -90,9 +92,10 @@ def read_envi(path, *, data=None, progress=True):
             f"({rows} x {cols} x {bands} values of {dtype.itemsize} bytes); copy it again."
         )
     try:
-        memory = envi.open(str(path.absolute()), image=str(data.absolute())).open_memmap(
-            interleave="bip", writable=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # spectral's remark on capital letters
+            opened = envi.open(str(path.absolute()), image=str(data.absolute()))
+        memory = opened.open_memmap(interleave="bip", writable=False)
     except Exception as error:  # spectral has its own exceptions for exotic headers
         raise InputError(
             f"{path} cannot be opened ({str(error).strip()}): a standard ENVI image is needed; "
@@ -111,7 +114,7 @@ def read_envi(path, *, data=None, progress=True):
 def _header(path, envi):
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its remark on capital letters
+            warnings.simplefilter("ignore")  # spectral's remark on capital letters
             return {key.lower(): value for key, value in envi.read_envi_header(str(path)).items()}
     except (envi.EnviException, UnicodeDecodeError) as error:
         raise InputError(
