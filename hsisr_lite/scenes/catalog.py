@@ -204,7 +204,8 @@ def _fetch(name, facts, file):
     by_hand = (
         f"put it at {folder / title} by hand, or set HSISR_DATA to a folder with {name}/cube.npz"
     )
-    bar = tqdm(desc=f"downloading {title}", unit="B", unit_scale=True, delay=2, leave=False)
+    # pooch asks whether the bar is true, which an empty one refuses to say; it sets the real total.
+    bar = tqdm(total=1, desc=f"downloading {title}", unit="B", unit_scale=True, delay=2, leave=False)
     try:
         return Path(
             pooch.retrieve(
