@@ -32,7 +32,7 @@ _ROOM_OF = {
     "pixel_picker": "picker",
 }
 
-__all__ = sorted([*_ROOM_OF, "fuse", "methods"])
+__all__ = [*_ROOM_OF, "fuse", "methods"]
 
 
 def __getattr__(name):

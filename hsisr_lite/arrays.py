@@ -1,7 +1,7 @@
 """Shapes, types and the checks that every room shares.
 
-Images are numpy ``float32`` arrays of shape (rows, cols, bands); networks see ``(batch, bands, rows,
-cols)``. A check either returns the array in the type the package works with, or raises one
+Images are numpy ``float32`` arrays of shape (rows, cols, bands); networks see ``(batch, bands,
+rows, cols)``. A check either returns the array in the type the package works with, or raises one
 :class:`InputError` whose sentence names the thing, what was seen, what was wanted and the remedy.
 """
 
@@ -124,7 +124,7 @@ def as_psf(psf):
 
     Examples
     --------
-    >>> as_psf([[0.25, 0.25], [0.25, 0.25]]).sum()
+    >>> float(as_psf([[0.25, 0.25], [0.25, 0.25]]).sum())
     1.0
     """
     psf = np.asarray(psf, dtype=np.float64)

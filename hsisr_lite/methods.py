@@ -46,9 +46,7 @@ def methods():
     return {name: sentence for name, (_, _, sentence) in _METHODS.items()}
 
 
-def fuse(
-    pair, method="regression_residual", *, budget=None, seed=0, device="auto", progress=True
-):
+def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="auto", progress=True):
     """Fuse an observed pair into one image, fine in space and in spectrum.
 
     Parameters

@@ -78,7 +78,8 @@ def sam_map(reference, estimate):
     .. math:: \arccos \frac{\langle x, p \rangle}{\lVert x \rVert \lVert p \rVert}
 
     Computed as 2 atan2(|u - v|, |u + v|) of the unit spectra, which stays exact for small angles
-    where the arc cosine loses half its digits. A pixel that is zero in either image has no angle: NaN.
+    where the arc cosine loses half its digits. A pixel that is zero in either image has no angle:
+    NaN.
 
     Examples
     --------
@@ -100,7 +101,7 @@ def sam(reference, estimate):
     Examples
     --------
     >>> x = np.ones((4, 4, 2))
-    >>> sam(x, 3 * x)
+    >>> round(sam(x, 3 * x), 6)
     0.0
     """
     angles = sam_map(reference, estimate)
@@ -112,8 +113,8 @@ def ergas(reference, estimate, ratio):
 
     .. math:: \frac{100}{r} \sqrt{\operatorname{mean}_b \frac{\operatorname{MSE}_b}{\mu_b^2}}
 
-    ``ratio`` is high-resolution pixels per low-resolution pixel (4, 8, ...), at least 1. Bands whose
-    mean is zero have no relative error and are left out; when none is left the result is NaN.
+    ``ratio`` is high-resolution pixels per low-resolution pixel (4, 8, ...), at least 1. Bands
+    whose mean is zero have no relative error and are left out; when none is left the result is NaN.
 
     Examples
     --------

@@ -15,14 +15,27 @@ STEP = 2.5  # nm: the coarsest spacing of the published tables
 TABLES = {
     "worldview2": (
         "worldview2.csv",
-        dict(C="coastal", B="blue", G="green", Y="yellow", R="red", RE="red edge",
-             N="near infrared 1", N2="near infrared 2"),
+        dict(
+            C="coastal",
+            B="blue",
+            G="green",
+            Y="yellow",
+            R="red",
+            RE="red edge",
+            N="near infrared 1",
+            N2="near infrared 2",
+        ),
         "DigitalGlobe's relative responses, as tabulated in Orfeo ToolBox",
     ),
     "landsat8": (
         "landsat8_oli.csv",
-        dict(Blue="blue", Green="green", Red="red", Near="near infrared",
-             Shortwave="short-wave infrared"),
+        dict(
+            Blue="blue",
+            Green="green",
+            Red="red",
+            Near="near infrared",
+            Shortwave="short-wave infrared",
+        ),
         "USGS and NASA responses of the Operational Land Imager, as tabulated in EnMAP-Box",
     ),
     "sentinel2": (
@@ -54,9 +67,11 @@ def main():
         grid = np.arange(first, table[-1, 0] + STEP, STEP)
         curves = [np.interp(grid, table[:, 0], table[:, i], left=0, right=0) for i in keep]
         curves = np.round(np.clip(curves, 0, None), 4)
-        lines = [f"# Relative spectral response of {sensor}: {credit}.",
-                 f"# Resampled every {STEP} nm and rounded to four decimals.",
-                 ",".join(["wavelength_nm", *(name_of(columns[i], words) for i in keep)])]
+        lines = [
+            f"# Relative spectral response of {sensor}: {credit}.",
+            f"# Resampled every {STEP} nm and rounded to four decimals.",
+            ",".join(["wavelength_nm", *(name_of(columns[i], words) for i in keep)]),
+        ]
         used = np.any(curves, axis=0)
         # The zero on either side of a curve stays: between rows the curves are straight lines.
         used |= np.append(used[1:], False) | np.append(False, used[:-1])

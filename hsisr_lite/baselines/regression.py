@@ -48,8 +48,8 @@ def regression_quadratic(pair, run):
     .. math:: \min_{W, b} \tfrac1n \lVert F(P Z)\, W + b - Y \rVert^2 + \lambda \lVert W_2 \rVert^2
 
     Its strength is what works best one level down: the pair is averaged over 2 x 2 low-resolution
-    pixels, the map learned there, and its prediction compared with the LrHSI. At worst, a large ridge
-    returns the affine map.
+    pixels, the map learned there, and its prediction compared with the LrHSI. At worst, a large
+    ridge returns the affine map.
     """
     return _with_residual(pair, _learn(pair, quadratic=True))
 

@@ -51,9 +51,12 @@ def estimate_noise(pair, psf):
     .. math:: \operatorname{var}(P Z - Y S^\top)
               = \sigma_Z^2 \sum_{ab} h_{ab}^2 + \sigma_Y^2 \sum_b S_{mb}^2,
 
-    and the LrHSI's own share is what one of its bands keeps when all the others are regressed
-    out [bioucas2008]_. With no noise the left side vanishes, and so do both estimates. The HrMSI's
-    is bounded by what its finest grain allows, since a wrong PSF also fills the left side.
+    which bounds either level from above: with no noise the left side vanishes, and both estimates
+    with it. A second bound is what an image does not share with itself: for the LrHSI, what a band
+    keeps when its neighbours are regressed out [bioucas2008]_; for the HrMSI, the same of its
+    finest
+    grain. The smaller bound is the estimate, so neither a wrong PSF nor fine texture passes for
+    noise unless both do.
 
     Parameters
     ----------
@@ -79,11 +82,11 @@ def estimate_noise(pair, psf):
     var_hsi = _own_variance(hsi)
     if gain_hsi > 0:
         var_hsi = min(var_hsi, unexplained / gain_hsi)
-    var_msi = max(unexplained - var_hsi * gain_hsi, 0.0) / gain_msi
-    # A PSF that does not fit leaves a misfit too; the finest grain of the MSI bounds the noise.
     grain = correlate(pair.hr_msi.astype(np.float64), _LAPLACIAN, mode="nearest")
     grain = grain if pair.hr_valid is None else grain[pair.hr_valid][:, None]
-    var_msi = min(var_msi, _own_variance(grain.reshape(-1, msi.shape[1])))  # (pixels, msi_bands)
+    var_msi = min(
+        unexplained / gain_msi, _own_variance(grain.reshape(-1, msi.shape[1]))
+    )  # (pixels, msi_bands)
     return float(np.sqrt(var_hsi)), float(np.sqrt(var_msi))
 
 

@@ -1,8 +1,8 @@
 r"""The two degradation operators, each with its adjoint.
 
 The observed pair is :math:`Y = P X` and :math:`Z = X S^\top` [wald1997]_: the spatial operator
-P blurs and decimates every band alike, the spectral operator S mixes the bands of every pixel alike.
-They act on different axes, so they commute: ``S(P(X)) = P(S(X))``, which is the only
+P blurs and decimates every band alike, the spectral operator S mixes the bands of every pixel
+alike. They act on different axes, so they commute: ``S(P(X)) = P(S(X))``, which is the only
 thing that a blind method has to hold on to.
 """
 
@@ -80,9 +80,7 @@ class SpatialOperator:
         return self._matrix.astype(dtype, copy=False)
 
     def _taps(self, size):
-        first = self.ratio * np.arange(size // self.ratio) + window_start(
-            self.ratio, len(self.psf)
-        )
+        first = self.ratio * np.arange(size // self.ratio) + window_start(self.ratio, len(self.psf))
         index = (first[:, None] + np.arange(len(self.psf))) % (2 * size)
         return np.where(index < size, index, 2 * size - 1 - index)  # symmetric: ..1 0 0 1 2..
 

@@ -34,7 +34,8 @@ def gaussian_psf(ratio, *, fwhm=None, elongation=1.0, angle=0.0, size=None, phas
     ratio : int
         High-resolution pixels per low-resolution pixel, along one side.
     fwhm : float, optional
-        Full width at half maximum along the long axis, in high-resolution pixels; default ``ratio``.
+        Full width at half maximum along the long axis, in high-resolution pixels; default
+        ``ratio``.
     elongation : float
         Long axis over short axis, at least 1.
     angle : float

@@ -81,9 +81,7 @@ def simulate(
             f"ratio {ratio}"
         )
     cube = scene.cube[:rows, :cols]
-    response = sensor_srf(
-        sensor, scene.wavelengths, fwhm=scene.meta.get("fwhm"), strict=strict
-    )
+    response = sensor_srf(sensor, scene.wavelengths, fwhm=scene.meta.get("fwhm"), strict=strict)
     spatial = SpatialOperator(psf, ratio)
     lr_hsi = spatial.A(cube)
     hr_msi = SpectralOperator(response.srf).A(cube)

@@ -126,9 +126,12 @@ def band_cells(wavelengths, fwhm=None):
     # A lone band between two gaps has no near neighbour: it borrows the spacing next to it.
     padded = np.concatenate([nearest[1:2], nearest, nearest[-2:-1]])
     nearest = np.minimum(nearest, 1.5 * np.maximum(padded[:-2], padded[2:]))
-    reach = nearest / 2 if fwhm is None else np.maximum(nearest, np.asarray(fwhm)) / 2
-    left = np.maximum(centres - reach, np.append(-np.inf, centres[1:] - step / 2))
-    right = np.minimum(centres + reach, np.append(centres[:-1] + step / 2, np.inf))
+    spacing = np.maximum(nearest, np.median(step))
+    reach = spacing / 2 if fwhm is None else np.maximum(spacing, np.asarray(fwhm)) / 2
+    half = step / 2
+    gap = step > 2 * np.maximum(spacing[:-1], spacing[1:])
+    left = centres - np.append(reach[0], np.where(gap, np.minimum(half, reach[1:]), half))
+    right = centres + np.append(np.where(gap, np.minimum(half, reach[:-1]), half), reach[-1])
     return np.column_stack([left, right])
 
 

@@ -1,8 +1,10 @@
 """Plausible reflectance spectra from closed forms, for the embedded scene.
 
-Each material is a smooth continuum times a few absorptions at the wavelengths where nature puts them:
-chlorophyll near 450 and 670 nm, the red edge near 715 nm, leaf water near 970, 1200, 1450 and 1940 nm,
-iron oxide near 870 nm, clay near 2200 nm, cellulose near 2100 nm, carbonate near 2330 nm [clark1999]_.
+Each material is a smooth continuum times a few absorptions at the wavelengths where nature puts
+them:
+chlorophyll near 450 and 670 nm, the red edge near 715 nm, leaf water near 970, 1200, 1450 and 1940
+nm, iron oxide near 870 nm, clay near 2200 nm, cellulose near 2100 nm, carbonate near 2330 nm
+[clark1999]_.
 """
 
 import numpy as np
@@ -29,7 +31,9 @@ def _leaf(nm, chlorophyll, water, plateau):
         nm, (1200, 45, 0.25 * water), (1450, 90, 1.2 * water), (1940, 130, 1.8 * water),
         (1700, 500, 0.35 * water),
     )  # fmt: skip
-    beyond = _edge(nm, 1140, 8) * (nm > 1100)  # exactly 1 below: metamers to a sensor that ends there
+    beyond = _edge(nm, 1140, 8) * (
+        nm > 1100
+    )  # exactly 1 below: metamers to a sensor that ends there
     return (visible + infrared) * fixed * strong**beyond
 
 
@@ -56,7 +60,9 @@ def _soil(nm, brightness, iron, moisture):
 
 def _straw(nm):
     rise = 0.08 + 0.38 * _edge(nm, 640, 90)
-    return rise * _absorption(nm, (1450, 90, 0.35), (1940, 110, 0.6), (2100, 60, 0.3), (2310, 50, 0.25))
+    return rise * _absorption(
+        nm, (1450, 90, 0.35), (1940, 110, 0.6), (2100, 60, 0.3), (2310, 50, 0.25)
+    )
 
 
 def _concrete(nm):

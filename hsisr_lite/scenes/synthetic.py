@@ -1,11 +1,12 @@
 """The embedded scene: a small river valley whose every pixel is known exactly.
 
-Fields, roads, roofs, a river and trees are painted on a grid four times finer than the image; averaging
-4 x 4 fine cells gives abundances with sub-pixel mixing. Relief and texture darken pixels by adding a
-*shade* material, so the linear mixing model holds exactly: ``cube == abundances @ endmembers``.
+Fields, roads, roofs, a river and trees are painted on a grid four times finer than the image;
+averaging
+4 x 4 fine cells gives abundances with sub-pixel mixing. Relief and texture darken pixels by adding
+a *shade* material, so the linear mixing model holds exactly: ``cube == abundances @ endmembers``.
 
-Two pairs of materials are **metamers**: irrigated and dry crop, clay tile and painted metal. Below 1100 nm
-their spectra are the same, so no WorldView-2 pixel can tell them apart; only the LrHSI can.
+Two pairs of materials are **metamers**: irrigated and dry crop, clay tile and painted metal. Below
+1100 nm their spectra are the same, so no WorldView-2 pixel can tell them apart; only the LrHSI can.
 """
 
 import numpy as np
@@ -100,7 +101,9 @@ def _paint(rng):
 
     # The river, and the wood along it.
     middle = 50 + 6 * np.sin(x / 11) + 0.12 * x
-    cover[np.abs(y - middle - 4) < 9 * (x > 30) * np.clip((x - 30) / 8, 0, 1)] = _CODE["broadleaf trees"]
+    cover[np.abs(y - middle - 4) < 9 * (x > 30) * np.clip((x - 30) / 8, 0, 1)] = _CODE[
+        "broadleaf trees"
+    ]
     cover[np.abs(y - middle - 4) < 3.4 + 0.6 * np.sin(x / 6)] = _CODE["clear water"]
 
     # Roads: two straight ones and a lane.
@@ -132,7 +135,8 @@ def _paint(rng):
 def _vary(shares, rng):
     """Let every cover drift towards its relatives, (rows, cols, materials) to the same.
 
-    Real materials are never one spectrum: soil is here moist, there red; crops let soil shine through.
+    Real materials are never one spectrum: soil is here moist, there red; crops let soil shine
+    through.
     """
     drifts = (
         (("pale soil",), "moist soil", 0.6),
@@ -160,7 +164,7 @@ def _vary(shares, rng):
 
 
 def _light(cover, rng):
-    """Share of full sunlight on the fine grid, in (0, 1]: relief, then the grain of each material."""
+    """Share of sunlight on the fine grid, in (0, 1]: relief, then the grain of each material."""
     side = cover.shape[0]
     y, x = np.mgrid[:side, :side] / side
     relief = 0.90 + 0.07 * np.sin(5.2 * x + 2.1 * y) * np.cos(3.3 * y)
