@@ -138,8 +138,7 @@ def _fuse(args):
         return
     rows, cols, bands = result.hr_hsi.shape
     print(
-        f"{out}: {rows} x {cols} pixels, {bands} bands, by {args.method} in "
-        f"{result.seconds:.2f} s"
+        f"{out}: {rows} x {cols} pixels, {bands} bands, by {args.method} in {result.seconds:.2f} s"
     )
     for note in [*result.meta.get("notes", []), *result.notes]:
         print(f"  {note}")

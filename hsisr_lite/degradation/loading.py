@@ -70,7 +70,8 @@ def load_pair(
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "pair.npz"
-    >>> lr, hr = np.arange(1, 25.0).reshape(2, 3, 4), np.ones((8, 12, 2))  # (rows, cols, bands)
+    >>> lr = np.arange(1, 25.0).reshape(2, 3, 4)  # (rows, cols, bands)
+    >>> hr = np.full((8, 12, 2), 20.0)
     >>> np.savez(path, lr_hsi=lr, hr_msi=hr, wavelengths_nm=[450, 500, 550, 600])
     >>> pair = load_pair(path, path)
     >>> pair.ratio, pair.meta["scale"]
@@ -181,9 +182,7 @@ def _scales(hsi, msi):
         lr_scale = hr_scale = lr_scale or hr_scale
         notes.append(f"the {silent} declares no scale: {lr_scale:g}, the other's, was taken")
     elif lr_scale != hr_scale:
-        notes.append(
-            f"the HrMSI was brought from scale {hr_scale:g} to the LrHSI's, {lr_scale:g}"
-        )
+        notes.append(f"the HrMSI was brought from scale {hr_scale:g} to the LrHSI's, {lr_scale:g}")
     brightest = largest_valid(hsi) / lr_scale, largest_valid(msi) / hr_scale
     if max(brightest) > 20 * min(brightest):
         warnings.warn(

@@ -66,9 +66,7 @@ def load_scene(name_or_path=None, *, variable=None, wavelengths=None, scale=None
                 f"scene '{chosen}' is not known: one of synthetic, {', '.join(_catalog())} is "
                 "needed, or the path of an image file."
             )
-        return scene_from(
-            read_image(path, variable=variable, wavelengths=wavelengths, scale=scale)
-        )
+        return scene_from(read_image(path, variable=variable, wavelengths=wavelengths, scale=scale))
     if variable is not None or wavelengths is not None or scale is not None:
         raise InputError(
             f"scene '{chosen}' brings its own variable, wavelengths and scale: these go with the "
@@ -205,7 +203,9 @@ def _fetch(name, facts, file):
         f"put it at {folder / title} by hand, or set HSISR_DATA to a folder with {name}/cube.npz"
     )
     # pooch asks whether the bar is true, which an empty one refuses to say; it sets the real total.
-    bar = tqdm(total=1, desc=f"downloading {title}", unit="B", unit_scale=True, delay=2, leave=False)
+    bar = tqdm(
+        total=1, desc=f"downloading {title}", unit="B", unit_scale=True, delay=2, leave=False
+    )
     try:
         return Path(
             pooch.retrieve(

@@ -79,9 +79,7 @@ def scene_from(image, *, meta=None):
     scale = image.scale
     if scale is None:
         scale = largest_valid(image)
-        image.notes.append(
-            f"no scale is declared: values were divided by their maximum, {scale:g}"
-        )
+        image.notes.append(f"no scale is declared: values were divided by their maximum, {scale:g}")
     return Scene(
         name=image.name,
         cube=scaled(image.cube, scale),
@@ -225,9 +223,7 @@ def _with_mask(image):
         f"{(~valid).sum()} of {valid.size} pixels hold no data: they carry the spectrum of their "
         "nearest valid pixel and are left out of scores"
     )
-    return replace(
-        image, cube=image.cube[rows, cols], valid=valid, notes=[*image.notes, note]
-    )
+    return replace(image, cube=image.cube[rows, cols], valid=valid, notes=[*image.notes, note])
 
 
 def _scaled_endmembers(image, scale):

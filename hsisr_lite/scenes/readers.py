@@ -4,13 +4,12 @@ from pathlib import Path
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.scenes.image import checked_scale, in_nanometres, per_band, read_numbers
+from hsisr_lite.scenes.waiting import waiting
 
 SUFFIXES = (".hdr", ".mat", ".npz", ".tif", ".tiff")
 
 
-def read_image(
-    path, *, variable=None, wavelengths=None, scale=None, prefer=(), progress=True
-):
+def read_image(path, *, variable=None, wavelengths=None, scale=None, prefer=(), progress=True):
     """Read an image file as it is stored: no scaling, no sorting, no dropped bands.
 
     Parameters
@@ -26,7 +25,7 @@ def read_image(
     prefer : tuple of str
         Names to look for first in a MAT or NPZ file that holds several cubes.
     progress : bool
-        Show a bar while a big ENVI file is read.
+        Show a sign of life while a big file is read.
 
     Returns
     -------
@@ -62,11 +61,13 @@ def read_image(
     if suffix in (".mat", ".npz"):
         from hsisr_lite.scenes.readers_named import read_named
 
-        image = read_named(path, variable=variable, prefer=prefer)
+        with waiting(f"reading {path.name}", progress=progress):
+            image = read_named(path, variable=variable, prefer=prefer)
     elif suffix in (".tif", ".tiff"):
         from hsisr_lite.scenes.readers_geotiff import read_geotiff
 
-        image = read_geotiff(path)
+        with waiting(f"reading {path.name}", progress=progress):
+            image = read_geotiff(path)
     else:
         from hsisr_lite.scenes.readers_envi import header_of, read_envi
 

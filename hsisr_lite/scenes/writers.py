@@ -15,6 +15,7 @@ from hsisr_lite.arrays import InputError, as_image, as_wavelengths
 from hsisr_lite.scenes.georeference import as_envi, as_geotiff
 from hsisr_lite.scenes.readers import SUFFIXES
 from hsisr_lite.scenes.readers_envi import DTYPES
+from hsisr_lite.scenes.waiting import waiting
 
 # Types that not every format can hold, and the next larger one that all can.
 _WIDER = {"float16": "float32", "int8": "int16", "longdouble": "float64", "float128": "float64"}
@@ -45,6 +46,11 @@ def check_target(path):
         raise FileNotFoundError(f"the folder {path.parent} does not exist: create it first.")
     if path.is_dir():
         raise IsADirectoryError(f"the output {path} is a folder: a file name is needed.")
+    if path.suffix.lower() == ".hdr" and path.with_suffix("").is_file():
+        raise FileExistsError(
+            f"the file {path.with_suffix('')} would be taken for the data of {path}: another name "
+            "is needed; move it away or choose one."
+        )
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"the folder {path.parent} cannot be written to: choose another.")
     if path.suffix.lower() in (".tif", ".tiff"):
@@ -106,7 +112,8 @@ def write_image(path, cube, *, wavelengths, meta, valid=None):
     try:
         with tempfile.TemporaryDirectory(prefix=".hsisr-", dir=path.parent) as folder:
             drafts = [Path(folder) / final.name for final in finals]
-            write(drafts, stored, wavelengths, {**meta, "nodata": nodata})
+            with waiting(f"writing {path.name}"):
+                write(drafts, stored, wavelengths, {**meta, "nodata": nodata})
             _rename_all(drafts, finals)
     except InputError:
         raise
@@ -217,7 +224,8 @@ def _named(stored, wavelengths, meta):
 
 
 def _write_npz(drafts, stored, wavelengths, meta):
-    np.savez_compressed(drafts[0], **_named(stored, wavelengths, meta))
+    with open(drafts[0], "wb") as file:  # given a name, numpy may add a suffix to it
+        np.savez_compressed(file, **_named(stored, wavelengths, meta))
 
 
 def _write_mat(drafts, stored, wavelengths, meta):
@@ -228,7 +236,8 @@ def _write_mat(drafts, stored, wavelengths, meta):
             f"the image takes {stored.nbytes / 2**30:.1f} GiB: a MAT file (v5) holds less than 2; "
             "write a .hdr, .npz or .tif instead."
         )
-    scipy.io.savemat(drafts[0], _named(stored, wavelengths, meta), do_compression=True)
+    with open(drafts[0], "wb") as file:
+        scipy.io.savemat(file, _named(stored, wavelengths, meta), do_compression=True)
 
 
 def _write_tiff(drafts, stored, wavelengths, meta):

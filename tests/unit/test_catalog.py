@@ -29,11 +29,12 @@ def nowhere(tmp_path, monkeypatch):
     """No settings, an empty cache, and a server that does not answer."""
     for name in ("HSISR_DATA", "HSISR_SCENE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+        monkeypatch.delenv(proxy.upper(), raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path / "cache" / "hsisr_lite")
-    monkeypatch.setattr(catalog, "SERVER", "http://127.0.0.1:9")  # the discard port: refused at once
+    monkeypatch.setattr(catalog, "SERVER", "http://127.0.0.1:9")  # nobody answers there
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def offer(folder, monkeypatch, checksum=None):
 
 def test_the_catalog_is_complete():
     scenes = {scene["name"]: scene for scene in list_scenes()}
-    assert list(scenes)[0] == "synthetic" and scenes["synthetic"]["where"] == "embedded"
+    assert next(iter(scenes)) == "synthetic" and scenes["synthetic"]["where"] == "embedded"
     assert set(REAL) < set(scenes) and len(REAL) == 7
     for scene in scenes.values():
         assert all(scene[key] for key in ("description", "licence", "citation", "bands"))

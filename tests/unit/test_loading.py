@@ -180,7 +180,7 @@ def test_bands_in_another_order_than_the_sensors_are_warned_of(files, write, pai
 @pytest.mark.parametrize(
     ("crop", "ratio", "words"),
     [
-        ((slice(0, 93), slice(None)), None, "93 x 96 and 8: the same whole multiple .* 72 x 72 for "),
+        ((slice(0, 93), slice(None)), None, "93 x 96 and 8: .* 72 x 72 for "),
         ((slice(0, 48), slice(None)), None, "48 x 96"),
         ((slice(None), slice(None)), 5, "ratio 5 needs an HrMSI of 120 x 120"),
         ((slice(0, 24), slice(0, 24)), None, "must have more pixels"),
@@ -198,23 +198,23 @@ def test_sizes_that_do_not_fit_are_named(files, write, pair, crop, ratio, words)
 
 
 def test_exchanged_images_are_recognised(files):
-    with pytest.raises(InputError, match="they look exchanged; give the hyperspectral image first"):
+    with pytest.raises(InputError, match="look exchanged; give the hyper"):
         load_pair(files[1], files[0])
 
 
 def test_an_lrhsi_without_wavelengths_needs_them(files, pair, tmp_path):
     undeclare(files[0], "wavelength =")
-    with pytest.raises(InputError, match=r"lr.hdr has no wavelengths: .* pass wavelengths="):
+    with pytest.raises(InputError, match=r"lr\.hdr has no wavelengths: .* pass wavelengths="):
         load_pair(*files)
     np.save(tmp_path / "wl.npy", pair.wavelengths)
-    assert np.array_equal(load_pair(*files, wavelengths=pair.wavelengths).wavelengths,
-                          load_pair(*files, wavelengths=tmp_path / "wl.npy").wavelengths)  # fmt: skip
+    for given in (pair.wavelengths, tmp_path / "wl.npy"):
+        assert np.array_equal(load_pair(*files, wavelengths=given).wavelengths, pair.wavelengths)
     undeclare(files[1], "wavelength =")
     assert load_pair(*files, wavelengths=pair.wavelengths).msi_wavelengths is None
 
 
 def test_an_msi_wholly_outside_the_range_is_an_error_and_a_band_outside_a_warning(files, pair):
-    with pytest.raises(InputError, match="of the 8 bands of the HrMSI .* 8 lie outside"):
+    with pytest.raises(InputError, match=r"of the 8 bands of the HrMSI .* 8 lie outside"):
         load_pair(*files, msi_wavelengths=pair.msi_wavelengths + 9000)
     moved = pair.msi_wavelengths.copy()
     moved[0] = 9000
@@ -240,7 +240,8 @@ def test_a_bad_psf_or_srf_file_is_one_sentence(files, tmp_path, what):
     (tmp_path / "bad.csv").write_text("a,b\nc,d\n")
     (tmp_path / "bad.doc").write_text("1")
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object))
-    for name, words in [("bad.csv", "as numbers"), ("bad.doc", "is needed"), ("pickled.npy", "as numbers")]:
+    wrong = {"bad.csv": "as numbers", "bad.doc": "is needed", "pickled.npy": "as numbers"}
+    for name, words in wrong.items():
         with pytest.raises(InputError, match=words) as error:
             load_pair(*files, **{what: tmp_path / name})
         assert "\n" not in str(error.value)

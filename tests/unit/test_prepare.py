@@ -22,7 +22,8 @@ def test_bands_are_sorted_with_everything_that_goes_with_them():
     found = prepare(image(cube, (800, 500, 700, 600), fwhm=np.array([8, 5, 7, 6]),
                           endmembers=endmembers))  # fmt: skip
     order = [1, 3, 2, 0]
-    assert found.wavelengths.tolist() == [500, 600, 700, 800] and found.fwhm.tolist() == [5, 6, 7, 8]
+    assert found.wavelengths.tolist() == [500, 600, 700, 800]
+    assert found.fwhm.tolist() == [5, 6, 7, 8]
     assert np.array_equal(found.cube, cube[..., order]) and found.cube.dtype == np.uint16
     assert np.array_equal(found.endmembers, endmembers[:, order])
     assert found.kept.tolist() == order and "sorted by wavelength" in found.notes[0]
@@ -87,7 +88,8 @@ def test_pixels_without_data_carry_the_spectrum_of_the_nearest_valid_one(dtype, 
 
 
 def test_a_no_data_value_that_the_type_cannot_hold_masks_nothing():
-    assert prepare(image(RNG.integers(0, 9, (3, 3, 2), np.uint8), (500, 600), nodata=-9999)).valid is None
+    cube = RNG.integers(0, 9, (3, 3, 2), np.uint8)
+    assert prepare(image(cube, (500, 600), nodata=-9999)).valid is None
 
 
 def test_undeclared_nan_is_counted_and_placed():

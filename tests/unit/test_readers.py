@@ -26,8 +26,8 @@ def numbers(dtype="uint16", shape=(4, 5, 3)):
 def raw_envi(folder, cube, *, interleave="bip", order="<", data="a.img", header="a.hdr", **fields):
     """Write an ENVI image byte by byte: neither spectral nor our writer takes part."""
     rows, cols, bands = cube.shape
-    on_disk = cube.transpose(LAYOUT.get(interleave, (0, 1, 2))).astype(cube.dtype.newbyteorder(order))
-    (folder / data).write_bytes(on_disk.tobytes())
+    on_disk = cube.transpose(LAYOUT.get(interleave, (0, 1, 2)))
+    (folder / data).write_bytes(on_disk.astype(cube.dtype.newbyteorder(order)).tobytes())
     fields = {
         "samples": cols, "lines": rows, "bands": bands, "header offset": 0,
         "data type": CODE[cube.dtype.name], "interleave": interleave,
@@ -64,7 +64,8 @@ def test_an_envi_header_offset_is_skipped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "header"), [("a.img", "a.hdr"), ("a.img", "a.img.hdr"), ("a", "a.hdr"), ("a.DAT", "a.hdr")]
+    ("data", "header"),
+    [("a.img", "a.hdr"), ("a.img", "a.img.hdr"), ("a", "a.hdr"), ("a.DAT", "a.hdr")],
 )
 def test_an_envi_image_is_found_by_either_of_its_files(tmp_path, data, header):
     cube = numbers()
@@ -103,7 +104,7 @@ def test_declared_micrometres_become_nanometres_and_this_is_noted(tmp_path, unit
         **{"wavelength units": unit},
     )  # fmt: skip
     image = read_image(path)
-    np.testing.assert_allclose(image.wavelengths, [500, 600, 2200], rtol=1e-12)  # rounding of * 1000
+    np.testing.assert_allclose(image.wavelengths, [500, 600, 2200], rtol=1e-12)  # times 1000
     np.testing.assert_allclose(image.fwhm, [10, 10, 20], rtol=1e-12)
     assert "micrometres" in image.notes[0]
 
@@ -172,8 +173,8 @@ def write_mat73(path, arrays):
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, values in arrays.items():
             text = isinstance(values, str)
-            values = np.array([[ord(c)] for c in values], np.uint16) if text else np.atleast_2d(values)
-            item = file.create_dataset(name, data=values.T)
+            codes = [[ord(letter)] for letter in values] if text else np.atleast_2d(values)
+            item = file.create_dataset(name, data=np.asarray(codes, "u2" if text else "f8").T)
             item.attrs["MATLAB_class"] = np.bytes_("char" if text else "double")
 
 
@@ -191,8 +192,9 @@ def test_named_arrays_are_read_with_what_stands_beside_them(tmp_path, write, nam
     cube, endmembers = numbers("float64"), RNG.random((2, 3))
     write(tmp_path / name, {
         "data": cube, "wavelengths": CENTRES, "fwhm": [9, 9, 9.5], "good_bands": [1, 0, 1],
-        "endmembers": endmembers, "abundances": RNG.random((4, 5, 2)), "scale": 50.0, "nodata": -1.0,
-        "map_info": "UTM, 1, 1, 2, 3", "transform": [30, 0, 5, 0, -30, 6],
+        "endmembers": endmembers, "abundances": RNG.random((4, 5, 2)),
+        "scale": 50.0, "nodata": -1.0, "map_info": "UTM, 1, 1, 2, 3",
+        "transform": [30, 0, 5, 0, -30, 6],
     })  # fmt: skip
     image = read_image(tmp_path / name)  # abundances are not taken for the image
     assert np.array_equal(image.cube, cube) and image.wavelengths.tolist() == CENTRES
@@ -295,11 +297,12 @@ def test_values_that_are_not_real_numbers_are_refused(tmp_path, dtype):
 def test_geotiff_wavelengths_come_from_tags_or_words(tmp_path):
     rasterio = pytest.importorskip("rasterio", reason="the geotiff extra is not installed")
     cube, path = numbers("int16"), tmp_path / "a.tif"
-    shape = {"height": 4, "width": 5, "count": 3, "dtype": "int16", "nodata": -9}
-    place = rasterio.Affine(30, 0, 364095, 0, -30, 5809965)
+    shape = {"height": 4, "width": 5, "count": 3, "dtype": "int16", "nodata": -9,
+             "crs": "EPSG:32633",
+             "transform": rasterio.Affine(30, 0, 364095, 0, -30, 5809965)}  # fmt: skip
 
     def write(mark):
-        with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", transform=place, **shape) as f:
+        with rasterio.open(path, "w", driver="GTiff", **shape) as f:
             f.write(np.moveaxis(cube, -1, 0))
             for band, centre in enumerate(CENTRES, start=1):
                 mark(f, band, centre)
@@ -310,7 +313,8 @@ def test_geotiff_wavelengths_come_from_tags_or_words(tmp_path):
     assert image.wavelengths.tolist() == CENTRES
     assert image.georeference["transform"] == (30, 0, 364095, 0, -30, 5809965)
     assert "33N" in image.georeference["crs"]
-    image = write(lambda f, band, nm: f.set_band_description(band, f"band {band} ({nm} Nanometers)"))
+    words = "band {} ({} Nanometers)"
+    image = write(lambda f, band, nm: f.set_band_description(band, words.format(band, nm)))
     assert image.wavelengths.tolist() == CENTRES
     image = write(lambda f, band, nm: f.set_band_description(band, f"{nm / 1000} um"))
     np.testing.assert_allclose(image.wavelengths, CENTRES, rtol=1e-12)  # there and back by 1000
