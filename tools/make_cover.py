@@ -19,7 +19,7 @@ from hsisr_lite.scenes.synthetic import synthetic_scene
 
 TARGET = Path(__file__).resolve().parent.parent / "book" / "_static" / "cover.webp"
 RATIO = 8
-SIZE = (11.0, 4.2)  # inches; 100 CSS pixels each
+SIZE = (11.0, 3.9)  # inches; 100 CSS pixels each
 SIDE = 2.45  # of a cube's front
 LEAN = (0.62, 0.42)  # how far a deep cube recedes, right and up
 INK = "#8a949c"  # reads on white and on near-black
@@ -86,7 +86,7 @@ def main():
         (5.5, f"{few.shape[-1]} bands, sharp"),
         (9.0, f"{scene.cube.shape[-1]} bands, sharp"),
     ):
-        axes.text(x, 0.38, words, fontsize=13, color=INK, ha="center", va="center")
+        axes.text(x, 0.38, words, fontsize=16, color=INK, ha="center", va="center")
     axes.set_xlim(0, SIZE[0])
     axes.set_ylim(0, SIZE[1])
     raw = TARGET.with_suffix(".png.part")
