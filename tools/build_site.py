@@ -16,10 +16,17 @@ from pathlib import Path
 
 import run_notebooks
 import student
-from kernel_environment import ROOT
+from kernel_environment import ROOT, environment
 
 # What the site is made of beside the notebooks.
 SITE_SOURCES = ("_config.yml", "_toc.yml", "book", "tools/sphinx_ext")
+LOAD = """
+import sys, hsisr_lite
+try:
+    hsisr_lite.load_scene()
+except (ValueError, OSError) as error:
+    sys.exit(f"make book: {error}")
+"""
 
 
 def build(source, html):
@@ -39,6 +46,10 @@ def build(source, html):
 
 def build_scene(scene, jobs, root=ROOT):
     """Run every chapter on ``scene``, build its site, return the exit status of both."""
+    # Once, before the chapters: one sentence on a scene that cannot be read, and one download.
+    env = environment(root=root, scene=scene)
+    if subprocess.run([sys.executable, "-c", LOAD], env=env).returncode:
+        return 2
     folder = root / "_build" / f"scene-{slug(scene)}"
     source = folder / "source"
     shutil.rmtree(folder, ignore_errors=True)
@@ -47,16 +58,15 @@ def build_scene(scene, jobs, root=ROOT):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         copy(root / name, source / name)
     notebooks = source / "notebooks"
-    ran = run_notebooks.main(
-        ["--scene", scene, "--into", str(notebooks), "--jobs", str(jobs)], root=root
-    )
-    (source / "_build").mkdir(exist_ok=True)
+    chapters = sorted(root.glob("notebooks/*.ipynb"))
+    failures = run_notebooks.run(chapters, root=root, jobs=jobs, scene=scene, into=notebooks)
+    (source / "_build").mkdir()
     shutil.move(notebooks / "timings.json", source / "_build" / "timings.json")
     student.main(notebooks, source / "_build" / "student")
-    built = build(source, folder / "html")
-    if ran:
-        print(f"On {scene}, not every chapter ran to its end (see above).", file=sys.stderr)
-    return ran or built
+    status = build(source, folder / "html")
+    for failure in failures:
+        print(f"On {scene}: {failure}", file=sys.stderr)
+    return 1 if failures else status
 
 
 def slug(scene):

@@ -42,7 +42,11 @@ print(json.dumps({
 
 
 class ChapterError(Exception):
-    """One sentence: which chapter, which cell, what happened."""
+    """One sentence: which chapter, which cell, what happened; the cell's traceback beside it."""
+
+    def __init__(self, sentence, traceback=""):
+        super().__init__(sentence)
+        self.traceback = traceback
 
 
 async def execute(notebook, name, *, cwd, env, budget=None, on_cell=None):
@@ -106,7 +110,7 @@ async def execute(notebook, name, *, cwd, env, budget=None, on_cell=None):
                     await client.async_execute_cell(cells[index], index)
                 except CellExecutionError as error:
                     raise ChapterError(
-                        f"{where} failed: {error.ename}: {error.evalue}\n{error.traceback}"
+                        f"{where} failed: {error.ename}: {error.evalue}", f"\n{error.traceback}"
                     ) from None
                 except CellTimeoutError:
                     raise ChapterError(over_budget(where, budget)) from None

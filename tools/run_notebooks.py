@@ -44,20 +44,25 @@ def main(arguments=None, root=ROOT):
         if not failures:
             print(f"notebooks: {len(paths)} fresh")
     else:
-        chosen = [
-            path
-            for path in paths
-            if options.notebooks
-            or options.all
-            or options.verify
-            or options.scene
-            or fingerprint.changes(notebook_file.read(path), root)
-        ]
-        print(f"notebooks: {len(chosen)} of {len(paths)} to execute")
-        failures = asyncio.run(run(chosen, options, root))
+        if not (options.notebooks or options.all or options.verify or options.scene):
+            every, paths = paths, [path for path in paths if stale(path, root)]
+            print(f"notebooks: {len(paths)} of {len(every)} are stale")
+        failures = run(
+            paths,
+            root=root,
+            jobs=options.jobs,
+            verify=options.verify,
+            scene=options.scene,
+            into=options.into,
+        )
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
+
+
+def stale(path, root):
+    """Sentences on what changed since the outputs in the file were made; empty when fresh."""
+    return fingerprint.changes(notebook_file.read(path), root)
 
 
 def check(paths, root):
@@ -65,16 +70,33 @@ def check(paths, root):
     failures = []
     for path in paths:
         notebook = notebook_file.read(path)
-        if stale := fingerprint.changes(notebook, root):
-            failures.append(f"{path.name} is stale; {'; '.join(stale)}. Run `make notebooks`.")
+        if changed := fingerprint.changes(notebook, root):
+            failures.append(f"{path.name} is stale; {'; '.join(changed)}. Run `make notebooks`.")
         problems = notebook_file.source_problems(notebook) + notebook_file.output_problems(notebook)
         failures += [f"{path.name}: {problem}" for problem in problems]
     return failures
 
 
-async def run(paths, options, root):
-    """Execute the notebooks, ``options.jobs`` at a time; return sentences on what failed."""
-    gate = asyncio.Semaphore(options.jobs)
+def run(paths, *, root=ROOT, jobs=1, verify=False, scene=None, into=None):
+    """Execute the notebooks and return sentences on those that failed; the others are stored.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+    root : path
+        The project, whose package the kernels import.
+    jobs : int
+        Kernels side by side.
+    verify : bool
+        Store nothing; a notebook that comes out different has failed.
+    scene, into : str and path, optional
+        Run on that scene without a time budget, and store in that folder, also what failed.
+    """
+    return asyncio.run(_run(paths, root, jobs, verify, scene, into))
+
+
+async def _run(paths, root, jobs, verify, scene, into):
+    gate = asyncio.Semaphore(jobs)
     notebooks = [notebook_file.read(path) for path in paths]
     cells = sum(cell.cell_type == "code" for notebook in notebooks for cell in notebook.cells)
     timings = {}
@@ -88,33 +110,37 @@ async def run(paths, options, root):
         async def one(path, notebook):
             async with gate:
                 try:
-                    timings[path.stem] = await run_one(path, notebook, options, root, on_cell)
+                    seconds = await run_one(path, notebook, root, verify, scene, into, on_cell)
                 except ChapterError as failure:
-                    tqdm.write(f"{path.stem:40} FAILED")
+                    tqdm.write(f"{path.stem:40} FAILED{failure.traceback}", file=sys.stdout)
                     return str(failure)
-                tqdm.write(f"{path.stem:40} {timings[path.stem]:6.1f} s", file=sys.stdout)
+                timings[path.stem] = seconds
+                tqdm.write(f"{path.stem:40} {seconds:6.1f} s", file=sys.stdout)
 
         pairs = zip(paths, notebooks, strict=True)
         failures = await asyncio.gather(*(one(path, notebook) for path, notebook in pairs))
-    store_timings((options.into or root / "_build") / "timings.json", timings)
+    store_timings((into or root / "_build") / "timings.json", timings)
     return [failure for failure in failures if failure]
 
 
-async def run_one(path, notebook, options, root, on_cell):
+async def run_one(path, notebook, root, verify, scene, into, on_cell):
     """Execute one notebook and store it; return the seconds its cells took."""
     before = copy.deepcopy(notebook)
-    env = environment(root=root, scene=options.scene)
-    budget = None if options.scene else BUDGET_SECONDS
     try:
         reached, seconds = await execute(
-            notebook, path.stem, cwd=path.parent, env=env, budget=budget, on_cell=on_cell
+            notebook,
+            path.stem,
+            cwd=path.parent,
+            env=environment(root=root, scene=scene),
+            budget=None if scene else BUDGET_SECONDS,
+            on_cell=on_cell,
         )
     finally:
         notebook_file.clean(notebook)
-        if options.scene:
-            # Also when a cell failed: the page then shows how far the chapter comes on this scene.
-            notebook_file.write(notebook, options.into / path.name)
-    if options.scene:
+        if scene:
+            # Also when a cell failed: the page then shows how far the chapter comes.
+            notebook_file.write(notebook, into / path.name)
+    if scene:
         return seconds
     if wrong := fingerprint.installed_otherwise(
         reached["distributions"], fingerprint.read_pins(root / "requirements.txt")
@@ -124,7 +150,7 @@ async def run_one(path, notebook, options, root, on_cell):
             "uses the pinned environment."
         )
     notebook.metadata[fingerprint.KEY] = fingerprint.take(notebook, reached, root)
-    if not options.verify:
+    if not verify:
         notebook_file.write(notebook, path)
     elif differing := differences(before, notebook):
         raise ChapterError(f"{path.stem} does not repeat: {', '.join(differing)}.")

@@ -172,7 +172,7 @@ def test_only_stale_chapters_are_executed(project, capsys):
     )
     before = (project / CHAPTER).stat().st_mtime_ns
     assert run_notebooks.main([], root=project) == 0
-    assert "1 of 2 to execute" in capsys.readouterr().out
+    assert "1 of 2 are stale" in capsys.readouterr().out
     assert (project / CHAPTER).stat().st_mtime_ns == before
     assert check(project, capsys) == (0, "")
 
