@@ -217,10 +217,10 @@ def _file_srf(srf, hsi, msi, notes):
 
 def _sensor_srf(sensor, hsi, msi, notes):
     """SRF of a sensor, its band centres, and which of the MSI's bands it stands for."""
-    from hsisr_lite.degradation import srf as responses
+    from hsisr_lite.degradation.srf import response_table, sensor_srf
 
-    every = responses._table_of(sensor).names
-    kept = responses.sensor_srf(sensor, hsi.wavelengths, fwhm=hsi.fwhm)
+    every = response_table(sensor).names
+    kept = sensor_srf(sensor, hsi.wavelengths, fwhm=hsi.fwhm)
     index = np.arange(msi.bands)
     if msi.bands == len(every) != len(kept.names):
         index = np.array([every.index(name) for name in kept.names])

@@ -197,7 +197,9 @@ def _choose(arrays, variable, prefer):
         if len(pickled) == len(shapes) and pickled:
             arrays.load(pickled[0])
     count = "no 3-D variable" if not cubes else f"{len(cubes)} 3-D variables"
-    remedy = "name it with variable=" if cubes else "store the image as (rows, cols, bands)"
+    remedy = "store the image as (rows, cols, bands)"
+    if cubes:
+        remedy = "name one, variable= or in the shell --hsi-variable or --msi-variable"
     raise InputError(
         f"{path} holds {count}: exactly one is needed, but it holds {arrays.listing()}; {remedy}."
     )

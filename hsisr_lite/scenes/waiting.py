@@ -22,6 +22,7 @@ def waiting(text, *, progress=True, delay=2.0):
         if done.wait(delay):
             return
         with tqdm(desc=text, bar_format="{desc}: {elapsed}", leave=False) as bar:
+            bar.start_t -= delay  # the clock runs from the start of the block
             while not done.wait(0.5):
                 bar.refresh()
 

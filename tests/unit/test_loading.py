@@ -63,11 +63,13 @@ def test_two_images_of_one_file_are_told_apart(tmp_path, pair):
     np.testing.assert_allclose(found.hr_msi * largest, pair.hr_msi, rtol=3e-7)
 
 
-def test_undeclared_images_share_the_larger_maximum(files, pair):
-    for path in files:
+@pytest.mark.parametrize("brighter", [1, 3])
+def test_undeclared_images_share_the_larger_maximum(files, write, pair, brighter):
+    hr = write("bright.hdr", brighter * pair.hr_msi, pair.msi_wavelengths)
+    for path in (files[0], hr):
         undeclare(path)
-    found = load_pair(*files)
-    largest = round(10000 * max(pair.lr_hsi.max(), pair.hr_msi.max()))
+    found = load_pair(files[0], hr)
+    largest = round(10000 * max(pair.lr_hsi.max(), brighter * pair.hr_msi.max()))
     assert found.meta["scale"] == largest and "larger maximum" in found.meta["notes"][-1]
     assert max(found.lr_hsi.max(), found.hr_msi.max()) == 1
 
@@ -109,11 +111,14 @@ def test_no_data_of_either_image_becomes_its_mask(write, pair):
 
 def test_the_result_lies_on_the_msis_grid(write, pair):
     coarse = {**UTM, "transform": (120.0, 0.0, 364095.0, 0.0, -120.0, 5809965.0)}
+    moved = {**UTM, "transform": (120.0, 0.0, 7.0, 0.0, -120.0, 9.0)}
     lr = write("lr.hdr", pair.lr_hsi, pair.wavelengths, georeference=coarse)
+    elsewhere = write("moved.hdr", pair.lr_hsi, pair.wavelengths, georeference=moved)
     hr = write("hr.hdr", pair.hr_msi, pair.msi_wavelengths, georeference=UTM)
     bare = write("bare.hdr", pair.hr_msi, pair.msi_wavelengths)
-    for path in (hr, bare):  # without a place of its own: the LrHSI's, four times finer
-        info = load_pair(lr, path).meta["georeference"]["map info"]
+    # The MSI's own place wins; without one, it is the LrHSI's, four times finer.
+    for first, second in [(lr, hr), (elsewhere, hr), (lr, bare)]:
+        info = load_pair(first, second).meta["georeference"]["map info"]
         assert [float(part) for part in info[1:7]] == [1, 1, 364095, 5809965, 30, 30]
 
 

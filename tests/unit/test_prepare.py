@@ -114,6 +114,12 @@ def test_wavelengths_that_cannot_be_used_are_an_error(wavelengths, words):
         prepare(image(wavelengths=wavelengths))
 
 
+def test_a_bad_band_may_have_a_wavelength_that_cannot_be_used():
+    good = np.array([True, True, False, True])
+    found = prepare(image(wavelengths=(500, 600, 500, 700), good_bands=good))
+    assert found.wavelengths.tolist() == [500, 600, 700]
+
+
 def test_missing_wavelengths_are_an_error_with_the_remedy_unless_none_are_needed():
     given = image()
     given.wavelengths = None
