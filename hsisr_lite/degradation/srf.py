@@ -90,7 +90,19 @@ def read_table(path):
     return ResponseTable(grid, responses, names)
 
 
-def _table_of(sensor):
+def response_table(sensor):
+    """Response curves of a known sensor, of a ``.csv`` file, or the table itself.
+
+    Raises
+    ------
+    InputError
+        An unknown sensor, or a file that is no response table.
+
+    Examples
+    --------
+    >>> response_table("worldview2").names[0]
+    'coastal'
+    """
     if isinstance(sensor, ResponseTable):
         return sensor
     if str(sensor) in sensors():
@@ -172,7 +184,7 @@ def sensor_srf(sensor, wavelengths, *, fwhm=None, strict=False):
     >>> response.srf.shape, float(response.srf[0].sum().round(12))
     ((8, 65), 1.0)
     """
-    table = _table_of(sensor)
+    table = response_table(sensor)
     cells = band_cells(wavelengths, fwhm)
     # Integrals of the piecewise linear curves, exact at every cell edge.
     edges = np.unique(np.concatenate([table.wavelengths, cells.ravel()]))
