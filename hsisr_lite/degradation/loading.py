@@ -196,7 +196,8 @@ def _scales(hsi, msi):
 
 def _file_srf(srf, hsi, msi, notes):
     """A given SRF with the rows and columns of the bands that are left, in their order."""
-    srf = as_srf(srf)
+    # A shape that fits neither the file nor what is left of it fails first: it says "transpose".
+    srf = as_srf(srf, hsi.stored_bands if srf.shape[-1:] == (hsi.stored_bands,) else hsi.bands)
     rows = np.arange(msi.bands) if msi.kept is None else msi.kept
     cols = np.arange(hsi.bands) if hsi.kept is None else hsi.kept
     if srf.shape[0] != msi.bands and srf.shape[0] == msi.stored_bands:

@@ -161,6 +161,10 @@ def test_a_sensor_gives_the_srf_of_the_lrhsis_bands(files, pair):
         load_pair(*files, sensor="landsat8")
     with pytest.raises(InputError, match="one of landsat8, sentinel2, worldview2"):
         load_pair(*files, sensor="worldview")
+    with pytest.raises(InputError, match="transpose it"):
+        load_pair(*files, srf=pair.srf.T)
+    with pytest.raises(InputError, match="the SRF has 7 rows but the HrMSI 8 bands"):
+        load_pair(*files, srf=pair.srf[:7])
     with pytest.raises(InputError, match="leave one out"):
         load_pair(*files, sensor="worldview2", srf=pair.srf)
 
