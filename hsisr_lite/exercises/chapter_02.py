@@ -58,7 +58,7 @@ def adjoint(spread):
     wrong_turns = {
         "Every fine pixel got the whole value: a copy; but P collected with weights, so P* "
         "must hand back with the same weights.": np.kron(y, np.ones((ratio, ratio, 1))),
-        "You divided by the area: a mean's adjoint has the PSF's weights, not 1 / ratio^2.": np.kron(
+        "You divided by the area: the adjoint has the PSF's weights, not 1 / ratio^2.": np.kron(
             y, np.full((ratio, ratio, 1), 1 / ratio**2)
         ),
         "You divided by the sum of squared weights: that makes P P* the identity, an inverse of "

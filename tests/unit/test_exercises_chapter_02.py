@@ -32,7 +32,7 @@ def test_wrong_photons_are_recognised(coarse_pixel, psf_entry, reveals):
     [
         (lambda y, h, r: None, "returns nothing"),
         (lambda y, h, r: y, "goes back to the fine grid"),
-        (lambda y, h, r: np.kron(y, np.ones((r, r, 1))), "copies"),
+        (lambda y, h, r: np.kron(y, np.ones((r, r, 1))), "a copy"),
         (lambda y, h, r: np.kron(y, np.ones((r, r, 1))) / r**2, "divided by the area"),
         (lambda y, h, r: np.kron(y, h[..., None]) / np.sum(h**2), "inverse of sorts"),
         (lambda y, h, r: np.kron(y, h.T[..., None]), "transposed"),
