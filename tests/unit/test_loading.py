@@ -254,6 +254,6 @@ def test_a_bad_psf_or_srf_file_is_one_sentence(files, tmp_path, what):
         with pytest.raises(InputError, match=words) as error:
             load_pair(*files, **{what: tmp_path / name})
         assert "\n" not in str(error.value)
-    np.save(tmp_path / "ones.npy", np.ones((3, 3)))
+    np.save(tmp_path / "ones.npy", np.ones((3, 3) if what == "psf" else (8, 99)))
     with pytest.raises(InputError, match="sum of 1 is needed"):
         load_pair(*files, **{what: tmp_path / "ones.npy"})
