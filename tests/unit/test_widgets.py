@@ -1,9 +1,13 @@
 """Pictures over a grid: what the page receives, and that it is always the same."""
 
+import io
 import json
 import re
+import urllib.parse
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -76,9 +80,34 @@ def test_the_same_grid_gives_the_same_bytes(draw, grid):
     assert hl.frames(draw, alt="x", **grid).html() == hl.frames(draw, alt="x", **grid).html()
 
 
-def test_line_plots_are_vectors_and_noisy_images_are_not():
-    assert encoding.encode(draw_line())[1] == "svg"
-    assert encoding.encode(draw_noise(0))[1] != "svg"
+@pytest.mark.parametrize("figure", [lambda: draw_line(), lambda: draw_noise(0)])
+def test_the_shortest_encoding_is_chosen(figure):
+    lengths = {
+        name: len(encoding.encode(figure(), name)[0].address)
+        for name in ("svg", "lossy", "lossless")
+    }
+    picture, chosen = encoding.encode(figure())
+    assert len(picture.address) == lengths[chosen] == min(lengths.values())
+    plt.close("all")
+
+
+def test_shortened_svg_draws_the_same_picture():
+    """Shortening rounds to hundredths of a point and drops nothing that is drawn."""
+    figure = draw_line()
+    with mpl.rc_context(encoding._REPEATABLE):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg")
+    plt.close(figure)
+    short = urllib.parse.unquote(encoding.encode(figure, "svg")[0].address.partition(",")[2])
+    before, after = (ElementTree.fromstring(text) for text in (buffer.getvalue(), short))
+
+    def numbers(root):
+        paths = [e.get("d") for e in root.iter() if e.get("d")]
+        return [float(n) for path in paths for n in re.findall(r"-?[\d.]+", path)]
+
+    assert numbers(after) == pytest.approx(numbers(before), abs=0.01)
+    for shape in ("path", "use", "clipPath"):
+        assert len(list(after.iter(f"{{*}}{shape}"))) == len(list(before.iter(f"{{*}}{shape}")))
 
 
 def test_all_pictures_of_a_grid_share_one_encoding_and_size():
