@@ -1,7 +1,7 @@
 """Figures as text: the smallest picture that a page can carry inside itself.
 
 A figure is written in three encodings and the shortest wins: lossy WebP for smooth pictures,
-lossless WebP for flat ones, SVG for the plainest plots. The same figure always gives the same bytes.
+lossless WebP for flat ones, SVG for the plainest plots. The same figure gives the same bytes.
 """
 
 import base64
