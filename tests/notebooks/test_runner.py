@@ -72,6 +72,12 @@ def test_executed_chapter_is_fresh(project, capsys):
     assert check(project, capsys) == (0, "")
 
 
+def test_cells_are_counted_as_a_reader_counts_them(project):
+    """Execution counts run from 1: the runner's own hidden cells take no number."""
+    cells = notebook_file.read(project / CHAPTER).cells
+    assert [cell.execution_count for cell in cells if cell.cell_type == "code"] == [1, 2]
+
+
 CHANGES = {
     "hsisr_lite/reached.py": "module: hsisr_lite.reached changed",
     "hsisr_lite/__init__.py": "module: hsisr_lite changed",
@@ -245,11 +251,13 @@ def test_other_version_than_pinned_is_not_stored(project, capsys):
 
 
 def test_budget_ends_a_chapter_that_is_too_slow(tmp_path):
-    """The cell that crosses the limit is stopped, not awaited: it would sleep a minute."""
-    slow = new_notebook(cells=[new_code_cell("1"), new_code_cell("import time; time.sleep(60)")])
+    """The cell that crosses the limit is stopped, not awaited: it never reaches its last line."""
+    source = "import pathlib, time\ntime.sleep(20)\npathlib.Path('finished').touch()"
+    slow = new_notebook(cells=[new_code_cell("1"), new_code_cell(source)])
     running = execute(slow, "slow", cwd=tmp_path, env=environment(), budget=1)
     with pytest.raises(ChapterError, match="slow, code cell 2: the chapter's 1 s"):
         asyncio.run(running)
+    assert not (tmp_path / "finished").exists()
 
 
 def test_hidden_cells_leave_no_name_behind(tmp_path):
