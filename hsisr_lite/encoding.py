@@ -134,5 +134,5 @@ def _webp_address(figure, **settings):
         dpi=SHARPNESS * CSS_PIXELS_PER_INCH,
         pil_kwargs={"compress_level": 1},
     )
-    Image.open(raster).convert("RGB").save(webp, format="WEBP", method=4, **settings)
+    Image.open(raster).convert("RGB").save(webp, format="WEBP", method=6, **settings)
     return "data:image/webp;base64," + base64.b64encode(webp.getvalue()).decode("ascii")
