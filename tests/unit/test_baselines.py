@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.bicubic import upsample
+from hsisr_lite.degradation.estimate import srf_of
 from hsisr_lite.degradation.operators import SpatialOperator, SpectralOperator
 from hsisr_lite.degradation.pair import ObservedPair
 from hsisr_lite.degradation.psf import gaussian_psf
@@ -94,6 +95,20 @@ def test_srf_regression_does_not_mind_a_shifted_msi(scene):
         truth, fuse(shifted, "regression").hr_hsi
     )
     assert gap > 6
+
+
+def test_a_blind_srf_is_found_where_the_pair_determines_it():
+    """Independent spectra, more pixels than bands, the right PSF: least squares is exact."""
+    rng = np.random.default_rng(3)
+    cube = 0.1 + rng.random((48, 48, 9))
+    srf = rng.random((4, 9))
+    srf /= srf.sum(axis=1, keepdims=True)
+    pair = observed(cube, srf)
+    blind = ObservedPair(pair.lr_hsi, pair.hr_msi, 4, pair.wavelengths, psf=pair.psf)
+    found, notes = srf_of(blind)
+    # float32 images, and means over blocks that differ by 0.08: a condition of about a hundred.
+    np.testing.assert_allclose(found, srf, atol=1e-4)
+    assert "non-negative least squares" in notes[-1]
 
 
 def test_the_embedded_scene_leaves_something_to_win(scene):
