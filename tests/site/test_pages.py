@@ -25,16 +25,15 @@ def test_chapter_works_from_the_disk(visit, site, chapter_name):
     one = visit(chapter_name, base=site.as_uri())
     assert one.faults == []
     assert one.page.locator("mjx-container").count() == one.page.locator(".math").count()
+    shown = ".hs-pictures > img:not([hidden])"
     for figure in one.page.locator("figure.hs-frames").all():
-        before = figure.locator(".hs-pictures > img:not([hidden])").get_attribute("src")
-        figure.locator("input").last.focus()
-        one.page.keyboard.press("ArrowLeft")
-        one.page.keyboard.press("ArrowLeft")
-        one.page.keyboard.press("ArrowRight")
-        one.page.keyboard.press("ArrowRight")
-        one.page.keyboard.press("ArrowRight")
-        after = figure.locator(".hs-pictures > img:not([hidden])").get_attribute("src")
-        assert after != before
+        before = figure.locator(shown).get_attribute("src")
+        for control in figure.locator("input:is([type=range], :checked)").all():
+            control.press("Home")
+            control.press("ArrowRight")
+            moved = figure.locator(shown).get_attribute("src") != before
+            control.press("ArrowRight")
+            assert moved or figure.locator(shown).get_attribute("src") != before
 
 
 def test_mathematics_is_typeset(visit, page_name):
