@@ -82,6 +82,7 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
     (96, 96)
     """
     from hsisr_lite.budget import Run  # here: the registry itself stays light to import
+    from hsisr_lite.waiting import waiting
 
     if method not in _METHODS:
         raise InputError(
@@ -91,6 +92,7 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
     room, function, _ = _METHODS[method]
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
     start = time.perf_counter()
-    result = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
+    with waiting(f"fusing by {method}", progress=run.progress):
+        result = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
     result.seconds = time.perf_counter() - start
     return result

@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
 from hsisr_lite.arrays import InputError, as_image, as_ratio
+from hsisr_lite.waiting import waiting
 
 _WINDOW = 8  # pixels: the window of the universal image quality index [wang2002]_
 
@@ -311,12 +312,13 @@ def score(reference, estimate, ratio, *, valid=None):
             )
         p = np.where(valid[..., None], p, x)
         counted, guess = x[valid][:, None], p[valid][:, None]  # (pixels, 1, bands)
-    return {
-        "psnr": psnr(counted, guess),
-        "sam": sam(counted, guess),
-        "ergas": ergas(counted, guess, ratio),
-        "cc": cc(counted, guess),
-        "rmse": rmse(counted, guess),
-        "uiqi": uiqi(x, p),
-        "ssim": ssim(x, p),
-    }
+    with waiting("scoring"):
+        return {
+            "psnr": psnr(counted, guess),
+            "sam": sam(counted, guess),
+            "ergas": ergas(counted, guess, ratio),
+            "cc": cc(counted, guess),
+            "rmse": rmse(counted, guess),
+            "uiqi": uiqi(x, p),
+            "ssim": ssim(x, p),
+        }

@@ -87,7 +87,7 @@ def _learn(pair, quadratic):
     if quadratic:
         curved = np.arange(x.shape[1]) >= hr_msi.shape[-1]
         penalty = penalty + len(x) * curved * _ridge_one_level_down(low_msi, lr_hsi, inside)
-    weights = _ridge(x - mean_x, y - mean_y, penalty)
+    weights = ridge(x - mean_x, y - mean_y, penalty)
     # X = Z W + b
     image = (features(hr_msi) - mean_x) @ weights + mean_y
     # Y - P X, shrunk per band by 1 - (its noise variance) / (its variance)
@@ -122,11 +122,20 @@ def _mean_squared_slope(image):
                            + np.where(i == j, 0, 1) * power[j]])  # fmt: skip
 
 
-def _ridge(x, y, penalty):
+def ridge(x, y, penalty):
     """Minimise |x w - y|^2 + sum_f penalty_f |w_f|^2 over w (features, bands)."""
-    rows = np.vstack([x, np.diag(np.sqrt(penalty))])  # (pixels + features, features)
-    targets = np.vstack([y, np.zeros((x.shape[1], y.shape[1]))])  # (pixels + features, bands)
+    x, y = _compact(x, y)
+    rows = np.vstack([x, np.diag(np.sqrt(penalty))])  # (rows + features, features)
+    targets = np.vstack([y, np.zeros((x.shape[1], y.shape[1]))])  # (rows + features, bands)
     return np.linalg.lstsq(rows, targets, rcond=1e-12)[0]
+
+
+def _compact(x, y):
+    """At most features + bands rows with the same |x w - y| for every w, by QR."""
+    if len(x) <= x.shape[1] + y.shape[1]:
+        return x, y
+    factor = np.linalg.qr(np.hstack([x, y]), mode="r")
+    return factor[:, : x.shape[1]], factor[:, x.shape[1] :]
 
 
 def _ridge_one_level_down(low_msi, lr_hsi, inside):
@@ -137,12 +146,12 @@ def _ridge_one_level_down(low_msi, lr_hsi, inside):
     x = _products(_halve(low_msi))[half_valid]  # (pixels, features)
     y = _halve(lr_hsi)[half_valid]  # (pixels, bands)
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-    target_x, target_y = _products(low_msi)[inside] - mean_x, lr_hsi[inside] - mean_y
-    curved = np.arange(x.shape[1]) >= low_msi.shape[-1]
+    target_x, target_y = _compact(_products(low_msi)[inside] - mean_x, lr_hsi[inside] - mean_y)
+    penalty = len(x) * (np.arange(x.shape[1]) >= low_msi.shape[-1])
+    x, y = _compact(x - mean_x, y - mean_y)
 
-    def misfit(ridge):
-        weights = _ridge(x - mean_x, y - mean_y, len(x) * ridge * curved)
-        return np.mean((target_x @ weights - target_y) ** 2)
+    def misfit(strength):
+        return np.sum((target_x @ ridge(x, y, strength * penalty) - target_y) ** 2)
 
     return min(_RIDGES, key=misfit)
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hsisr_lite.arrays import InputError
+from hsisr_lite.baselines.regression import ridge
 from hsisr_lite.degradation.estimate import srf_of
 from hsisr_lite.degradation.noise import estimate_noise
 from hsisr_lite.degradation.psf import gaussian_psf
@@ -31,9 +32,7 @@ def srf_regression(pair, run):
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
     psf = gaussian_psf(pair.ratio) if pair.psf is None else pair.psf
     sd_msi = estimate_noise(pair, psf)[1]
-    rows = np.vstack([x - mean_x, np.sqrt(len(x)) * sd_msi * np.eye(len(srf))])
-    targets = np.vstack([y - mean_y, np.zeros((len(srf), y.shape[1]))])
-    weights, *_ = np.linalg.lstsq(rows, targets, rcond=1e-12)
+    weights = ridge(x - mean_x, y - mean_y, np.full(len(srf), len(x) * sd_msi**2))
     # X = Z W + b
     image = (pair.hr_msi.astype(np.float64) - mean_x) @ weights + mean_y
     return FusionResult.of(pair, image, parameters=weights.size + mean_y.size, notes=notes)

@@ -36,7 +36,10 @@ def srf_of(pair):
     low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
     inside = np.ones(low_msi.shape[:2], bool) if pair.lr_valid is None else pair.lr_valid
     hsi = pair.lr_hsi.astype(np.float64)[inside]  # (pixels, bands)
-    srf = np.array([nnls(hsi, band)[0] for band in low_msi[inside].T])
+    # |Y s - z| = |R_Y s - R_z| for the triangular factor of [Y, z]: as exact, and small.
+    factor = np.linalg.qr(np.hstack([hsi, low_msi[inside]]), mode="r")
+    bands = hsi.shape[1]
+    srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
     sums = srf.sum(axis=1, keepdims=True)
     srf = np.where(sums > 0, srf / np.where(sums > 0, sums, 1), 1 / srf.shape[1])
     return srf, [*notes, "SRF unknown: estimated from the pair by non-negative least squares."]

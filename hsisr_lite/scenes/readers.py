@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.scenes.image import checked_scale, in_nanometres, per_band, read_numbers
-from hsisr_lite.scenes.waiting import waiting
+from hsisr_lite.waiting import waiting
 
 SUFFIXES = (".hdr", ".mat", ".npz", ".tif", ".tiff")
 

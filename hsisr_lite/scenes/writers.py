@@ -15,7 +15,7 @@ from hsisr_lite.arrays import InputError, as_image, as_wavelengths
 from hsisr_lite.scenes.georeference import as_envi, as_geotiff
 from hsisr_lite.scenes.readers import SUFFIXES
 from hsisr_lite.scenes.readers_envi import DTYPES
-from hsisr_lite.scenes.waiting import waiting
+from hsisr_lite.waiting import waiting
 
 # Types that not every format can hold, and the next larger one that all can.
 _WIDER = {"float16": "float32", "int8": "int16", "longdouble": "float64", "float128": "float64"}
