@@ -60,8 +60,8 @@ def build_scene(scene, jobs, root=ROOT):
     notebooks = source / "notebooks"
     chapters = sorted(root.glob("notebooks/*.ipynb"))
     failures = run_notebooks.run(chapters, root=root, jobs=jobs, scene=scene, into=notebooks)
-    (source / "_build").mkdir()
-    shutil.move(notebooks / "timings.json", source / "_build" / "timings.json")
+    (source / "results").mkdir()
+    shutil.move(notebooks / "timings.json", source / "results" / "timings.json")
     student.main(notebooks, source / "_build" / "student")
     status = build(source, folder / "html")
     for failure in failures:

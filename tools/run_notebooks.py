@@ -119,7 +119,7 @@ async def _run(paths, root, jobs, verify, scene, into):
 
         pairs = zip(paths, notebooks, strict=True)
         failures = await asyncio.gather(*(one(path, notebook) for path, notebook in pairs))
-    store_timings((into or root / "_build") / "timings.json", timings)
+    store_timings((into or root / "results") / "timings.json", timings)
     return [failure for failure in failures if failure]
 
 

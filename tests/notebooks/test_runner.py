@@ -201,8 +201,8 @@ def test_verify_finds_what_does_not_repeat(project, capsys):
 
 
 def test_measured_seconds_stay_out_of_the_notebook(project):
-    """Times differ from run to run: they go to the build folder."""
-    assert set(json.loads((project / "_build/timings.json").read_text())) == {"00_tiny"}
+    """Times differ from run to run: they go to a file of their own, which is published."""
+    assert set(json.loads((project / "results/timings.json").read_text())) == {"00_tiny"}
     assert "seconds" not in (project / CHAPTER).read_text()
 
 

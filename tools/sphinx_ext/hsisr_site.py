@@ -16,7 +16,7 @@ from pathlib import Path
 from sphinx.util.docutils import SphinxDirective
 
 STUDENT_COPIES = Path("_build/student")
-TIMINGS = Path("_build/timings.json")
+TIMINGS = Path("results/timings.json")
 SHOW, HIDE = "Show the solution", "Hide the solution"
 VERSIONS_OF = (
     "numpy",
