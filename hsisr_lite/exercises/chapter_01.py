@@ -237,7 +237,7 @@ def _nearest_rank(matrix, rank):
 
 
 _STATEMENTS = {
-    "a": (True, "a coarser pixel says less about where in its block each twin lies."),
+    "a": (True, "the block has r * r places, and one coarse pixel is all that is known of them."),
     "b": (False, "bands inside the same range may still miss the wavelengths where the twins "
           "differ; a band beyond 1100 nm helps more than ten before it."),
     "c": (True, "the LrHSI measures the bands where the twins differ, as a mean over the block."),
