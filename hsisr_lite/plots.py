@@ -66,9 +66,9 @@ def nearest_band(wavelengths, wanted):
 def colour_image(cube, wavelengths, centres=(650, 550, 470), *, limits=None):
     """Three bands as a picture with values in [0, 1]; the default bands are natural colour.
 
-    Each band is stretched between its 2nd and 98th percentile, or between ``limits``, (low, high)
-    of
-    three values each as :func:`colour_limits` returns them, so that images can share one stretch.
+    Darkness is common to the three bands and white is each band's own, so that a bright grey roof
+    looks grey; a mild gamma opens the shadows. ``limits``, as :func:`colour_limits` returns them,
+    let several images share one stretch.
 
     Examples
     --------
@@ -77,14 +77,14 @@ def colour_image(cube, wavelengths, centres=(650, 550, 470), *, limits=None):
     """
     bands = [nearest_band(wavelengths, centre) for centre in centres]
     low, high = colour_limits(cube, wavelengths, centres) if limits is None else limits
-    span = np.maximum(np.asarray(high) - low, 1e-12)
-    return np.clip((cube[..., bands] - low) / span, 0, 1)
+    span = np.maximum(high - low, 1e-12)
+    return np.clip((cube[..., bands] - low) / span, 0, 1) ** 0.8
 
 
 def colour_limits(cube, wavelengths, centres=(650, 550, 470)):
-    """The 2nd and 98th percentile of the three bands that :func:`colour_image` would show."""
-    bands = [nearest_band(wavelengths, centre) for centre in centres]
-    return tuple(np.percentile(cube[..., bands], (2, 98), axis=(0, 1)))
+    """What :func:`colour_image` shows as black (one number) and as white (one for each band)."""
+    shown = cube[..., [nearest_band(wavelengths, centre) for centre in centres]]
+    return np.percentile(shown, 0.5), np.percentile(shown, 98, axis=(0, 1))
 
 
 def infrared_centres(wavelengths):
@@ -144,6 +144,7 @@ def show_images(
         place.set_title(title)
         place.spines[["right", "top"]].set_visible(True)
         place.tick_params(labelsize=7)
+        place.locator_params(integer=True, nbins=6)
         if np.ndim(image) == 3:
             place.imshow(image, interpolation="nearest")
         else:
