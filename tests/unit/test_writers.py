@@ -9,8 +9,8 @@ from hsisr_lite.arrays import InputError
 from hsisr_lite.scenes import writers
 from hsisr_lite.scenes.prepare import prepare, scaled
 from hsisr_lite.scenes.readers import read_image
-from hsisr_lite.waiting import waiting
 from hsisr_lite.scenes.writers import write_image
+from hsisr_lite.waiting import waiting
 
 RNG = np.random.default_rng(2)
 CENTRES = np.array([450.123456789, 550.1, 2200 / 3])
