@@ -104,7 +104,9 @@ def _fuse(args):
     from hsisr_lite.scenes.writers import check_target
 
     out = check_target(args.out)
-    _refuse_overwriting(out, (args.hsi, args.msi))
+    _refuse_overwriting(
+        out, (args.hsi, args.msi, args.srf, args.psf, args.sensor, args.wavelengths)
+    )
     if args.method not in methods():
         raise InputError(
             f"method '{args.method}' is not known: one of {', '.join(methods())} is needed; "
@@ -145,15 +147,13 @@ def _fuse(args):
 
 
 def _refuse_overwriting(out, inputs):
-    """An ENVI image is two files: neither of them may be an input."""
-    written = {out.absolute()}
-    if out.suffix.lower() == ".hdr":
-        written |= {out.with_suffix(".img").absolute()}
-    for path in map(Path, inputs):
-        read = {path.absolute(), path.with_suffix(".hdr").absolute()}
-        if path.suffix.lower() == ".hdr":
-            read |= {path.with_suffix(".img").absolute()}
-        if read & written:
+    """An ENVI image is two files: neither of them may be an input, by whatever path."""
+    written = [out, out.with_suffix(".img")] if out.suffix.lower() == ".hdr" else [out]
+    for path in (Path(name).expanduser() for name in inputs if name and Path(name).name):
+        # The header and the data that can belong to a.img, a.hdr and a.img.hdr.
+        read = [path, *(path.with_suffix(s) for s in (".hdr", ".img", "")), Path(f"{path}.hdr")]
+        if any(one.is_file() and two.is_file() and one.samefile(two)
+               for one in written for two in read):  # fmt: skip
             raise InputError(
                 f"the output {out} would replace the input {path}: another name is needed; "
                 "change --out."

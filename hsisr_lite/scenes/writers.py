@@ -51,6 +51,11 @@ def check_target(path):
             f"the file {path.with_suffix('')} would be taken for the data of {path}: another name "
             "is needed; move it away or choose one."
         )
+    if path.suffix.lower() == ".hdr" and path.with_suffix(".img").exists() and not path.exists():
+        raise FileExistsError(
+            f"the file {path.with_suffix('.img')} would be replaced by the data of {path} but "
+            "belongs to something else: another name is needed; move it away or choose one."
+        )
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"the folder {path.parent} cannot be written to: choose another.")
     if path.suffix.lower() in (".tif", ".tiff"):

@@ -160,3 +160,24 @@ def test_the_module_is_the_command_and_a_closed_pipe_is_no_error():
     assert done.returncode == 2 and "required: --msi, --out" in done.stderr
     assert all(name in done.stdout for name in methods()) and "found in" in done.stdout
     assert "Traceback" not in done.stderr and "Broken" not in done.stderr
+
+
+@pytest.mark.parametrize("way", ["up and down", "a link", "a.img.hdr", "the SRF"])
+def test_no_input_is_replaced_by_whatever_path(files, tmp_path, capsys, way):
+    out = tmp_path / "lr.hdr"
+    if way == "up and down":
+        (tmp_path / "below").mkdir()
+        out = tmp_path / "below" / ".." / "lr.hdr"
+    elif way == "a link":
+        (tmp_path / "same").symlink_to(tmp_path)
+        out = tmp_path / "same" / "lr.hdr"
+    elif way == "a.img.hdr":
+        files[1] = str(out.rename(tmp_path / "lr.img.hdr"))  # its data are lr.img
+    else:
+        out = tmp_path / "srf.npz"
+        np.savez(out, simulate(synthetic_scene(), ratio=4, blind=False).srf)
+        files += ["--srf", str(out)]
+    before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    assert cli.main(["fuse", *files, "--out", str(out)]) == 2
+    assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+    assert "would" in (error := capsys.readouterr().err) and "replace" in error

@@ -120,6 +120,13 @@ def test_a_file_that_would_be_taken_for_the_data_is_no_target(tmp_path):
         write_image(tmp_path / "a.hdr", np.ones((2, 2, 3)), wavelengths=CENTRES, meta={})
 
 
+def test_data_that_another_header_may_own_are_not_replaced(tmp_path):
+    (tmp_path / "a.img").write_bytes(b"data of a.img.hdr")
+    with pytest.raises(OSError, match=r"a.img would be replaced"):
+        write_image(tmp_path / "a.hdr", np.ones((2, 2, 3)), wavelengths=CENTRES, meta={})
+    assert (tmp_path / "a.img").read_bytes() == b"data of a.img.hdr" and left(tmp_path) == ["a.img"]
+
+
 def test_a_long_step_shows_a_sign_of_life_and_a_short_one_nothing(capsys):
     with waiting("short"):
         pass
