@@ -14,6 +14,31 @@ class InputError(ValueError):
     """An input that cannot be used; the message is one sentence with the remedy."""
 
 
+def as_numbers(values, name):
+    """Return ``values`` as a float64 array, or say that they are not real numbers.
+
+    Raises
+    ------
+    InputError
+        Text, objects, complex numbers or rows of unequal length.
+
+    Examples
+    --------
+    >>> as_numbers([1, 2], "the list")
+    array([1., 2.])
+    """
+    try:
+        values = np.asarray(values)
+        if values.dtype.kind == "c":
+            raise TypeError("complex")
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} holds something that is not a real number, or rows of unequal length: plain "
+            "numbers are needed; correct it."
+        ) from None
+
+
 def as_image(image, name="image"):
     """Return a ``(rows, cols, bands)`` float32 image, or say what is wrong with it.
 
@@ -38,7 +63,10 @@ def as_image(image, name="image"):
     >>> as_image([[[1, 2]]]).shape
     (1, 1, 2)
     """
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError:  # numpy's word for rows of unequal length
+        image = as_numbers(image, name)
     if image.ndim != 3 or 0 in image.shape:
         raise InputError(
             f"{name} has shape {image.shape}: three non-empty axes (rows, cols, bands) are "
@@ -61,6 +89,28 @@ def as_image(image, name="image"):
     return image
 
 
+def as_image_pair(reference, estimate):
+    """Return both images in float64, of one shape, or say what differs.
+
+    Raises
+    ------
+    InputError
+        As :func:`as_image`, and for two shapes.
+
+    Examples
+    --------
+    >>> as_image_pair([[[1]]], [[[2]]])[1].dtype
+    dtype('float64')
+    """
+    reference, estimate = as_image(reference, "the reference"), as_image(estimate, "the estimate")
+    if reference.shape != estimate.shape:
+        raise InputError(
+            f"the estimate has shape {estimate.shape}: {reference.shape} is needed, that of the "
+            "reference; crop or reorder one of them."
+        )
+    return reference.astype(np.float64), estimate.astype(np.float64)
+
+
 def as_wavelengths(wavelengths, bands=None, name="the image"):
     """Return band centres as float64 nanometres, strictly ascending.
 
@@ -80,8 +130,9 @@ def as_wavelengths(wavelengths, bands=None, name="the image"):
             f"{name} has no wavelengths: band centres in nanometres are needed; add them to the "
             "header or pass wavelengths=[...]."
         )
-    wavelengths = np.asarray(wavelengths, dtype=np.float64).ravel()
-    if bands is not None and wavelengths.size != bands:
+    wavelengths = as_numbers(wavelengths, f"the list of wavelengths of {name}").ravel()
+    bands = max(1, wavelengths.size) if bands is None else bands
+    if wavelengths.size != bands:
         raise InputError(
             f"{name} has {bands} bands but {wavelengths.size} wavelengths: one band centre per "
             "band is needed; correct the list."
@@ -127,7 +178,7 @@ def as_psf(psf):
     >>> float(as_psf([[0.25, 0.25], [0.25, 0.25]]).sum())
     1.0
     """
-    psf = np.asarray(psf, dtype=np.float64)
+    psf = as_numbers(psf, "the PSF")
     if psf.ndim != 2 or psf.shape[0] != psf.shape[1] or psf.size == 0:
         raise InputError(
             f"the PSF has shape {psf.shape}: a square (k, k) array is needed; pad it with zeros."
@@ -160,7 +211,7 @@ def as_srf(srf, hsi_bands=None):
     >>> as_srf([[0.5, 0.5]], hsi_bands=2)
     array([[0.5, 0.5]])
     """
-    srf = np.asarray(srf, dtype=np.float64)
+    srf = as_numbers(srf, "the SRF")
     if srf.ndim != 2 or srf.size == 0:
         raise InputError(
             f"the SRF has shape {srf.shape}: a (msi_bands, hsi_bands) matrix is needed; one row "
@@ -194,7 +245,10 @@ def as_ratio(ratio):
     >>> as_ratio(4.0)
     4
     """
-    if not np.isscalar(ratio) or isinstance(ratio, (str, bool)) or ratio != int(ratio) or ratio < 1:
+    whole = isinstance(ratio, (int, np.integer)) and not isinstance(ratio, bool)
+    if isinstance(ratio, (float, np.floating)):
+        whole = float(ratio).is_integer()
+    if not whole or ratio < 1:
         raise InputError(
             f"ratio is {ratio!r}: a whole number of at least 1 is needed; give the "
             "high-resolution pixels per low-resolution pixel along one side."

@@ -94,6 +94,11 @@ def save(result, path):
     """
     from hsisr_lite.scenes.writers import write_image  # the formats' libraries load only here
 
+    if not isinstance(result, FusionResult):
+        raise InputError(
+            f"what is to be saved is of type {type(result).__name__}: a FusionResult is needed; "
+            "save what fuse returns, or FusionResult(image, wavelengths=[...])."
+        )
     if result.wavelengths is None:
         raise InputError(
             "the result has no wavelengths: band centres in nanometres are needed in the file; "

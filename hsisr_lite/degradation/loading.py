@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsisr_lite.arrays import InputError, as_psf, as_ratio, as_srf
+from hsisr_lite.arrays import InputError, as_numbers, as_psf, as_ratio, as_srf
 from hsisr_lite.degradation.pair import ObservedPair
 from hsisr_lite.scenes.georeference import refined
 from hsisr_lite.scenes.image import read_numbers
@@ -119,7 +119,9 @@ def load_pair(
 
 
 def _array(given, what):
-    return read_numbers(given, what) if isinstance(given, (str, Path)) else np.asarray(given)
+    if isinstance(given, (str, Path)):
+        return read_numbers(given, what)
+    return as_numbers(given, f"the {what.upper()}")
 
 
 def _ratio(lr_shape, hr_shape, ratio):

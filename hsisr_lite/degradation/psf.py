@@ -54,8 +54,8 @@ def gaussian_psf(ratio, *, fwhm=None, elongation=1.0, angle=0.0, size=None, phas
     Raises
     ------
     InputError
-        A width that is not positive, an elongation below 1, a size below 1, an unknown phase, or a
-        kernel so narrow or small that no weight is left.
+        A width that is not positive, an elongation below 1, an angle that is not finite, a size
+        below 1 or an unknown phase.
 
     Examples
     --------
@@ -72,6 +72,8 @@ def gaussian_psf(ratio, *, fwhm=None, elongation=1.0, angle=0.0, size=None, phas
             f"elongation is {elongation:g}: at least 1 is needed (long axis over short axis); "
             "turn the kernel by 90 degrees instead."
         )
+    if not np.isfinite(angle):
+        raise InputError(f"angle is {angle}: a finite number of degrees is needed; try 0.")
     if phase not in ("block", "pixel"):
         raise InputError(
             f"phase is '{phase}': 'block' or 'pixel' is needed; 'block' keeps images aligned."

@@ -8,6 +8,7 @@ from hsisr_lite.degradation.operators import SpatialOperator, SpectralOperator
 from hsisr_lite.degradation.pair import ObservedPair
 from hsisr_lite.degradation.psf import gaussian_psf
 from hsisr_lite.degradation.srf import sensor_srf
+from hsisr_lite.scenes.scene import Scene
 
 
 def simulate(
@@ -65,12 +66,17 @@ def simulate(
     ((12, 12), (96, 96, 8))
     """
     ratio = as_ratio(ratio)
-    psf = gaussian_psf(ratio) if psf is None else as_psf(psf)
+    if not isinstance(scene, Scene):
+        raise InputError(
+            f"the scene is of type {type(scene).__name__}: a Scene is needed; make one with "
+            "load_scene(name_or_path), or with Scene(name, cube, wavelengths)."
+        )
     if min(scene.rows, scene.cols) < ratio:
         raise InputError(
             f"ratio {ratio} is larger than scene '{scene.name}' ({scene.rows} x {scene.cols}): "
             f"at most {min(scene.rows, scene.cols)} is possible; choose a smaller ratio."
         )
+    psf = gaussian_psf(ratio) if psf is None else as_psf(psf)
     notes = list(scene.meta.get("notes", []))
     if not crop:
         check_divisible(scene.rows, scene.cols, ratio)

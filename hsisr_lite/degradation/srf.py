@@ -57,14 +57,16 @@ def read_table(path):
     InputError
         A missing file, a table that is not numbers, or curves that are negative or all zero.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(
             f"the response table {path} does not exist: a CSV file is needed; check its path."
         )
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         lines = [line for line in lines if not line.startswith("#")]
+        if not lines:
+            raise ValueError("no lines")
         names = tuple(name.strip() for name in lines[0].split(",")[1:])
         table = np.array([[float(cell) for cell in line.split(",")] for line in lines[1:]])
         if table.ndim != 2 or table.shape != (len(lines) - 1, len(names) + 1) or not names:
@@ -107,7 +109,7 @@ def response_table(sensor):
         return sensor
     if str(sensor) in sensors():
         return read_table(_TABLES / f"{sensor}.csv")
-    if Path(sensor).suffix.lower() == ".csv":
+    if Path(str(sensor)).suffix.lower() == ".csv":
         return read_table(sensor)
     raise InputError(
         f"sensor '{sensor}' is not known: one of {', '.join(sensors())} is needed, or the path of "

@@ -57,14 +57,20 @@ def load_scene(name_or_path=None, *, variable=None, wavelengths=None, scale=None
     >>> load_scene("synthetic").cube.shape[:2]
     (96, 96)
     """
+    if not isinstance(name_or_path, (str, Path, type(None))):
+        raise InputError(
+            f"the scene is of type {type(name_or_path).__name__}: a name or the path of a file is "
+            "needed; an array goes into hl.Scene(name, cube, wavelengths)."
+        )
     chosen = name_or_path or os.environ.get("HSISR_SCENE") or "synthetic"
     facts = _catalog().get(str(chosen))
     if facts is None and str(chosen) != "synthetic":
         path = Path(chosen).expanduser()
         if not path.exists() and not path.suffix and len(path.parts) == 1:
+            remedy = "correct it" if name_or_path else "correct or unset HSISR_SCENE"
             raise InputError(
                 f"scene '{chosen}' is not known: one of synthetic, {', '.join(_catalog())} is "
-                "needed, or the path of an image file."
+                f"needed, or the path of an image file; {remedy}."
             )
         return scene_from(read_image(path, variable=variable, wavelengths=wavelengths, scale=scale))
     if variable is not None or wavelengths is not None or scale is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsisr_lite.arrays import InputError
+from hsisr_lite.arrays import InputError, as_numbers
 
 
 @dataclass
@@ -181,7 +181,7 @@ def read_numbers(path, what):
         )
     try:
         if suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+            return as_numbers(np.load(path, allow_pickle=False), f"{what} file {path}")
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 key = what if what in archive.files else archive.files[0]
@@ -190,9 +190,14 @@ def read_numbers(path, what):
                         f"{what} file {path} holds {', '.join(archive.files)}: one array, or one "
                         f"called '{what}', is needed; rename it."
                     )
-                return np.asarray(archive[key], dtype=np.float64)
-        text = path.read_text(encoding="utf-8")
-        return np.loadtxt(text.splitlines(), delimiter="," if "," in text else None, ndmin=1)
+                return as_numbers(archive[key], f"{what} file {path}")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a CSV with a mark
+        if not text.strip():
+            raise InputError(
+                f"{what} file {path} is empty: rows of numbers are needed; save again."
+            )
+        # Always a table: a single row is the SRF of a panchromatic image.
+        return np.loadtxt(text.splitlines(), delimiter="," if "," in text else None, ndmin=2)
     except InputError:
         raise
     except Exception as error:  # numpy raises many kinds on a damaged file

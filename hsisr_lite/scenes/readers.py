@@ -47,6 +47,11 @@ def read_image(path, *, variable=None, wavelengths=None, scale=None, prefer=(), 
     >>> image.cube.shape, image.dtype
     ((2, 3, 4), 'uint16')
     """
+    if not isinstance(path, (str, Path)):
+        raise InputError(
+            f"the image is of type {type(path).__name__}: the path of a file is needed; an array "
+            "goes into hl.Scene or hl.ObservedPair."
+        )
     path = Path(path).expanduser()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: an image file is needed; name one in it.")

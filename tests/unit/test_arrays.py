@@ -67,10 +67,25 @@ def test_bad_srfs_are_refused(srf, words):
         arrays.as_srf(srf, hsi_bands=3)
 
 
-@pytest.mark.parametrize("ratio", [0, -2, 1.5, "4", None, True, [4]])
+@pytest.mark.parametrize("ratio", [0, -2, 1.5, "4", None, True, [4], np.nan, np.inf, 4 + 0j])
 def test_a_ratio_is_a_whole_number(ratio):
     with pytest.raises(InputError, match="whole number"):
         arrays.as_ratio(ratio)
+
+
+@pytest.mark.parametrize("values", ["abc", [["a"]], [[{}]], [[1], [1, 2]], [[1j]]])
+@pytest.mark.parametrize("check", [arrays.as_psf, arrays.as_srf, arrays.as_wavelengths])
+def test_what_is_not_a_number_is_one_sentence(check, values):
+    with pytest.raises(InputError, match="not a real number") as caught:
+        check(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_ragged_and_empty_lists_are_one_sentence():
+    with pytest.raises(InputError, match="rows of unequal length"):
+        arrays.as_image([[[1], [2, 3]]])
+    with pytest.raises(InputError, match="0 wavelengths"):
+        arrays.as_wavelengths([])
 
 
 def test_a_ratio_that_does_not_divide_names_the_crop():

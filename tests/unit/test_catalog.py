@@ -16,6 +16,7 @@ import scipy.io
 from hsisr_lite.arrays import InputError
 from hsisr_lite.scenes import catalog
 from hsisr_lite.scenes.catalog import list_scenes, load_scene
+from hsisr_lite.scenes.readers import read_image
 from hsisr_lite.scenes.sources import read_source
 
 RNG = np.random.default_rng(3)
@@ -282,3 +283,13 @@ def test_the_real_source_of_paris_is_the_cube_of_the_data_folder():
     image = read_source("paris_eo1_hyperion", [path], facts)
     with np.load(path.with_name("cube.npz"), allow_pickle=False) as stored:
         assert np.array_equal(image.cube, stored["cube"])
+
+
+def test_an_array_is_sent_to_the_class_for_it(monkeypatch):
+    with pytest.raises(InputError, match=r"ndarray: a name or the path .* hl\.Scene"):
+        load_scene(np.ones((2, 2, 2)))
+    with pytest.raises(InputError, match=r"ndarray: the path of a file .* hl\.ObservedPair"):
+        read_image(np.ones((2, 2, 2)))
+    monkeypatch.setenv("HSISR_SCENE", "atlantis")
+    with pytest.raises(InputError, match=r"'atlantis' is not known.*correct or unset HSISR_SCENE"):
+        load_scene()

@@ -257,3 +257,20 @@ def test_a_bad_psf_or_srf_file_is_one_sentence(files, tmp_path, what):
     np.save(tmp_path / "ones.npy", np.ones((3, 3) if what == "psf" else (8, 99)))
     with pytest.raises(InputError, match="sum of 1 is needed"):
         load_pair(*files, **{what: tmp_path / "ones.npy"})
+
+
+def test_the_srf_of_one_band_is_a_table_of_one_row(files, write, pair, tmp_path):
+    """A mark at the beginning, as spreadsheets write it, is no number."""
+    pan = write("pan.hdr", pair.hr_msi.mean(axis=2, keepdims=True), [600.0])
+    srf = np.full((1, pair.lr_hsi.shape[2]), 1 / pair.lr_hsi.shape[2])
+    (tmp_path / "srf.csv").write_text(",".join(map(str, srf[0])), encoding="utf-8-sig")
+    np.testing.assert_allclose(load_pair(files[0], pan, srf=tmp_path / "srf.csv").srf, srf)
+
+
+def test_a_complex_or_empty_srf_is_one_sentence(files, pair, tmp_path):
+    np.save(tmp_path / "srf.npy", pair.srf + 1j)
+    with pytest.raises(InputError, match="not a real number"):
+        load_pair(*files, srf=tmp_path / "srf.npy")
+    (tmp_path / "srf.csv").write_text("\n")
+    with pytest.raises(InputError, match="is empty"):
+        load_pair(*files, srf=tmp_path / "srf.csv")

@@ -50,8 +50,9 @@ def test_sums_are_one_even_for_kernels_far_narrower_than_a_pixel():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"fwhm": 0}, {"fwhm": np.nan}, {"elongation": 0.5}, {"phase": "corner"}, {"size": 0}],
-)
+    [{"fwhm": 0}, {"fwhm": np.nan}, {"elongation": 0.5}, {"phase": "corner"}, {"size": 0},
+     {"angle": np.nan}, {"angle": np.inf}],
+)  # fmt: skip
 def test_settings_that_make_no_kernel_are_refused(wrong):
     with pytest.raises(InputError, match="needed"):
         gaussian_psf(4, **wrong)

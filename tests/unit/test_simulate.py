@@ -132,3 +132,20 @@ def test_a_pair_whose_parts_do_not_fit_is_refused(change, words):
     ObservedPair(**good)
     with pytest.raises(InputError, match=words):
         ObservedPair(**{**good, **change})
+
+
+def test_a_ratio_far_too_large_fails_before_its_psf_is_made(scene):
+    with pytest.raises(InputError, match="ratio 1000000 is larger than"):
+        simulate(scene, 1_000_000)
+
+
+@pytest.mark.parametrize("given", ["jasper_ridge", np.ones((8, 8, 3)), None])
+def test_only_a_scene_is_degraded(given):
+    with pytest.raises(InputError, match="a Scene is needed; make one with load_scene"):
+        simulate(given)
+
+
+@pytest.mark.parametrize("sensor", [None, 5, ["worldview2"]])
+def test_a_sensor_that_is_no_name_is_one_sentence(scene, sensor):
+    with pytest.raises(InputError, match="is not known"):
+        simulate(scene, sensor=sensor)

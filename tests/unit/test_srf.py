@@ -103,7 +103,8 @@ def test_tables_are_read_with_one_sentence_for_each_fault(tmp_path):
 
 
 def test_a_persons_own_table_is_a_sensor(tmp_path):
-    (tmp_path / "mine.csv").write_text("nm,left,right\n# note\n500,1,0\n600,1,1\n700,0,1\n")
+    text = "# as a spreadsheet saves it\nnm,left,right\n# note\n500,1,0\n600,1,1\n700,0,1\n"
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8-sig")
     table = read_table(tmp_path / "mine.csv")
     assert table.names == ("left", "right")
     assert sensor_srf(str(tmp_path / "mine.csv"), FULL).names == ("left", "right")

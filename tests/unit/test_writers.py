@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hsisr_lite.arrays import InputError
+from hsisr_lite.results import save
 from hsisr_lite.scenes import writers
 from hsisr_lite.scenes.prepare import prepare, scaled
 from hsisr_lite.scenes.readers import read_image
@@ -217,3 +218,8 @@ def test_a_rotated_grid_is_left_out_with_a_warning(tmp_path, place):
             tmp_path / name, np.ones((2, 2, 3)), wavelengths=CENTRES, meta={"georeference": place}
         )
     assert read_image(tmp_path / name).georeference is None
+
+
+def test_only_a_result_is_saved(tmp_path):
+    with pytest.raises(InputError, match="ndarray: a FusionResult is needed"):
+        save(np.ones((2, 2, 3)), tmp_path / "a.npz")
