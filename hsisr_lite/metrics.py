@@ -5,30 +5,20 @@ definitions under one name, the choice is an argument, never a silent default.
 """
 
 import numpy as np
-from scipy.ndimage import uniform_filter
-from skimage.metrics import structural_similarity
 
-from hsisr_lite.arrays import InputError, as_image, as_ratio
+from hsisr_lite.arrays import InputError, as_image_pair, as_ratio
 from hsisr_lite.waiting import waiting
+from hsisr_lite.window_metrics import ssim, uiqi
 
-_WINDOW = 8  # pixels: the window of the universal image quality index [wang2002]_
-
-
-def _pair(reference, estimate):
-    """Both images in float64, of one shape, or a sentence that says what differs."""
-    reference, estimate = as_image(reference, "the reference"), as_image(estimate, "the estimate")
-    if reference.shape != estimate.shape:
-        raise InputError(
-            f"the estimate has shape {estimate.shape}: {reference.shape} is needed, that of the "
-            "reference; crop or reorder one of them."
-        )
-    return reference.astype(np.float64), estimate.astype(np.float64)
+__all__ = [
+    "cc", "ergas", "mrae", "psnr", "rmse", "sam", "sam_map", "score", "snr", "ssim", "uiqi",
+]  # fmt: skip
 
 
 def rmse(reference, estimate):
     r"""Root mean square error over every pixel and band; 0 is perfect.
 
-    .. math:: \sqrt{\operatorname{mean}\,(x - p)^2}
+    .. math:: \sqrt{\operatorname{mean}\bigl((x - p)^2\bigr)}
 
     Examples
     --------
@@ -36,7 +26,7 @@ def rmse(reference, estimate):
     >>> rmse(x, x + 0.5)
     0.5
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     return float(np.sqrt(np.mean((x - p) ** 2)))
 
 
@@ -50,7 +40,8 @@ def psnr(reference, estimate, peak="band"):
     peak : {"band", "global"} or float
         The maximum of that band of the reference (the field's usual choice), the maximum of the
         whole reference, or a number such as 1.0. A band whose peak is not positive has no PSNR
-        and is left out; when none is left the result is NaN.
+        and is left out; when none is left the result is NaN. One band without error makes the
+        mean infinite.
 
     Examples
     --------
@@ -58,10 +49,12 @@ def psnr(reference, estimate, peak="band"):
     >>> round(psnr(x, x + 0.1), 6)
     20.0
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     mse = ((x - p) ** 2).mean(axis=(0, 1))
     if isinstance(peak, str) and peak not in ("band", "global"):
         raise InputError(f"peak is '{peak}': 'band', 'global' or a number is needed; try 'band'.")
+    if not isinstance(peak, str) and not peak > 0:
+        raise InputError(f"peak is {peak}: a positive number is needed; 1.0 suits reflectance.")
     if peak == "band":
         peaks = x.max(axis=(0, 1))
     else:
@@ -87,13 +80,12 @@ def sam_map(reference, estimate):
     >>> sam_map([[[1.0, 0.0]]], [[[1.0, 1.0]]]).round(6)
     array([[45.]])
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     length_x = np.linalg.norm(x, axis=-1, keepdims=True)
     length_p = np.linalg.norm(p, axis=-1, keepdims=True)
-    zero = (length_x == 0) | (length_p == 0)
-    u, v = x / np.where(zero, 1, length_x), p / np.where(zero, 1, length_p)
+    u, v = x / np.where(length_x == 0, 1, length_x), p / np.where(length_p == 0, 1, length_p)
     half = np.arctan2(np.linalg.norm(u - v, axis=-1), np.linalg.norm(u + v, axis=-1))
-    return np.where(zero[..., 0], np.nan, np.rad2deg(2 * half))
+    return np.where(length_x[..., 0] == 0, np.nan, np.rad2deg(2 * half))
 
 
 def sam(reference, estimate):
@@ -123,7 +115,7 @@ def ergas(reference, estimate, ratio):
     >>> round(ergas(x, x + 0.1, ratio=4), 6)
     2.5
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     mean, mse = x.mean(axis=(0, 1)), ((x - p) ** 2).mean(axis=(0, 1))
     usable = mean != 0
     if not usable.any():
@@ -142,10 +134,11 @@ def cc(reference, estimate):
     >>> round(cc(x, 5 - 2 * x), 6)
     -1.0
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
+    level = np.sqrt((x**2).sum(axis=(0, 1)) * (p**2).sum(axis=(0, 1)))
     x, p = x - x.mean(axis=(0, 1)), p - p.mean(axis=(0, 1))
     spread = np.sqrt((x**2).sum(axis=(0, 1)) * (p**2).sum(axis=(0, 1)))
-    usable = spread > 0
+    usable = spread > 1e-14 * level  # a constant band keeps rounding, about 1e-16 of its level
     if not usable.any():
         return float("nan")
     return float(np.mean((x * p).sum(axis=(0, 1))[usable] / spread[usable]))
@@ -162,7 +155,7 @@ def snr(reference, estimate):
     >>> round(snr(x, 1.1 * x), 6)
     20.0
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(10 * np.log10(np.sum(x**2) / np.sum((x - p) ** 2)))
 
@@ -180,86 +173,8 @@ def mrae(reference, estimate, floor=1e-3):
     >>> round(mrae(x, 1.25 * x), 6)
     0.25
     """
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     return float(np.mean(np.abs(x - p) / np.maximum(x, floor)))
-
-
-def uiqi(reference, estimate):
-    r"""Universal image quality index of Wang and Bovik [wang2002]_; 1 is perfect.
-
-    .. math:: Q = \frac{4\, \sigma_{xp}\, \bar x\, \bar p}
-                       {(\sigma_x^2 + \sigma_p^2)(\bar x^2 + \bar p^2)}
-
-    in every 8 x 8 window that fits, then the mean over windows and bands. A window where the
-    denominator vanishes counts 1 when both are equal there and 0 otherwise.
-
-    Raises
-    ------
-    InputError
-        An image smaller than the window.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).random((12, 12, 2))
-    >>> uiqi(x, x)
-    1.0
-    """
-    x, p = _pair(reference, estimate)
-    if min(x.shape[:2]) < _WINDOW:
-        raise InputError(
-            f"the image has {x.shape[0]} x {x.shape[1]} pixels: at least {_WINDOW} x {_WINDOW} "
-            "are needed for one window of UIQI; score a larger area."
-        )
-    total = 0.0
-    for x_band, p_band in zip(np.moveaxis(x, -1, 0), np.moveaxis(p, -1, 0), strict=True):
-        mean_x, mean_p = _window_mean(x_band), _window_mean(p_band)
-        # Centred first: windows of nearly constant bands would otherwise lose their digits.
-        shift_x, shift_p = x_band - x_band.mean(), p_band - p_band.mean()
-        local_x, local_p = _window_mean(shift_x), _window_mean(shift_p)
-        var_x = np.maximum(_window_mean(shift_x**2) - local_x**2, 0)
-        var_p = np.maximum(_window_mean(shift_p**2) - local_p**2, 0)
-        covariance = _window_mean(shift_x * shift_p) - local_x * local_p
-        below = (var_x + var_p) * (mean_x**2 + mean_p**2)
-        flat = below <= 1e-24 * max(np.abs(x_band).max(), np.abs(p_band).max(), 1e-300) ** 4
-        quality = 4 * covariance * mean_x * mean_p / np.where(flat, 1, below)
-        same = np.isclose(mean_x, mean_p, rtol=1e-9, atol=0)
-        total += np.where(flat, same, quality).mean()
-    return float(total / x.shape[-1])
-
-
-def _window_mean(band):
-    """Mean of every full 8 x 8 window, (rows - 7, cols - 7)."""
-    half = _WINDOW // 2
-    rows, cols = band.shape
-    return uniform_filter(band, _WINDOW)[half : rows - half + 1, half : cols - half + 1]
-
-
-def ssim(reference, estimate, data_range=1.0):
-    """Structural similarity [wang2004]_, 7 x 7 uniform window, the mean over bands; 1 is perfect.
-
-    Parameters
-    ----------
-    data_range : float
-        The span of values; it sets the two constants, so a figure means nothing without it.
-
-    Raises
-    ------
-    InputError
-        An image smaller than the 7 x 7 window.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).random((12, 12, 2))
-    >>> ssim(x, x)
-    1.0
-    """
-    x, p = _pair(reference, estimate)
-    if min(x.shape[:2]) < 7:
-        raise InputError(
-            f"the image has {x.shape[0]} x {x.shape[1]} pixels: at least 7 x 7 are needed for one "
-            "window of SSIM; score a larger area."
-        )
-    return float(structural_similarity(x, p, data_range=data_range, channel_axis=-1))
 
 
 def score(reference, estimate, ratio, *, valid=None):
@@ -273,8 +188,8 @@ def score(reference, estimate, ratio, *, valid=None):
     ratio : int
         High-resolution pixels per low-resolution pixel; ERGAS needs it.
     valid : (rows, cols) bool, optional
-        Pixels to count. Invalid ones are set to the reference in both images, so that they add
-        no error to window metrics, and are left out of all others.
+        Pixels to count; UIQI and SSIM count the windows that hold no others, and are NaN where
+        there is none.
 
     Returns
     -------
@@ -301,7 +216,7 @@ def score(reference, estimate, ratio, *, valid=None):
         if 0 <= min(spare) and max(spare) < ratio:
             reference = reference[:rows, :cols]
             valid = None if valid is None else np.asarray(valid)[:rows, :cols]
-    x, p = _pair(reference, estimate)
+    x, p = as_image_pair(reference, estimate)
     counted, guess = x, p
     if valid is not None:
         valid = np.asarray(valid, dtype=bool)
@@ -310,7 +225,6 @@ def score(reference, estimate, ratio, *, valid=None):
                 f"valid has shape {valid.shape} and {valid.sum()} true pixels: {x.shape[:2]} with "
                 "at least one is needed; pass the mask of the scene."
             )
-        p = np.where(valid[..., None], p, x)
         counted, guess = x[valid][:, None], p[valid][:, None]  # (pixels, 1, bands)
     with waiting("scoring"):
         return {
@@ -319,6 +233,6 @@ def score(reference, estimate, ratio, *, valid=None):
             "ergas": ergas(counted, guess, ratio),
             "cc": cc(counted, guess),
             "rmse": rmse(counted, guess),
-            "uiqi": uiqi(x, p),
-            "ssim": ssim(x, p),
+            "uiqi": uiqi(x, p, valid=valid),
+            "ssim": ssim(x, p, valid=valid),
         }

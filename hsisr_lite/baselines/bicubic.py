@@ -7,7 +7,7 @@ from hsisr_lite.degradation.estimate import psf_of
 from hsisr_lite.degradation.psf import window_start
 from hsisr_lite.results import FusionResult
 
-_SHARPNESS = -0.75  # the cubic's free slope, as torch and OpenCV choose it
+_SLOPE = -0.75  # as torch and OpenCV choose it; Keys derives -0.5 for smooth signals
 
 
 def upsample(image, ratio, centre=None):
@@ -17,7 +17,7 @@ def upsample(image, ratio, centre=None):
 
     .. math:: \sum_{t} k\left(\frac{u - c}{r} - t\right) y_t
 
-    with Keys' cubic k (slope -0.75) and borders that repeat the edge pixel.
+    with the cubic k of torch and OpenCV (free slope -0.75) and borders that repeat the edge pixel.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def upsample(image, ratio, centre=None):
     >>> upsample(np.ones((2, 3, 1)), 4).shape
     (8, 12, 1)
     """
+    image = np.asarray(image)
+    image = image.astype(np.result_type(image, np.float32), copy=False)
     rows, cols, bands = image.shape
     centre = ((ratio - 1) / 2, (ratio - 1) / 2) if centre is None else centre
     down = _cubic_matrix(rows, ratio, centre[0]).astype(image.dtype)
@@ -73,7 +75,7 @@ def _cubic_matrix(size, ratio, centre):
     first = np.floor(at).astype(int) - 1
     taps = first[:, None] + np.arange(4)  # (ratio * size, 4)
     distance = np.abs(at[:, None] - taps)
-    a = _SHARPNESS
+    a = _SLOPE
     near = (a + 2) * distance**3 - (a + 3) * distance**2 + 1
     far = a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
     weights = np.where(distance <= 1, near, np.where(distance < 2, far, 0))

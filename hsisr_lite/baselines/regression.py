@@ -8,8 +8,8 @@ residual, as pansharpening does [aiazzi2007]_, puts back what the map cannot see
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
-from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.bicubic import psf_centre, upsample
 from hsisr_lite.degradation.estimate import psf_of
 from hsisr_lite.degradation.noise import estimate_noise
@@ -21,7 +21,7 @@ def regression(pair, run):
     r"""Affine map :math:`W, b` from MSI to HSI values, learned at low resolution.
 
     .. math:: \min_{W, b} \lVert P Z\,W + b - Y \rVert^2
-              + n\,\sigma_Z^2 \bigl(1 - \textstyle\sum h^2\bigr) \lVert W \rVert^2,
+              + n \bigl(1 - \textstyle\sum h^2\bigr) \sum_m \sigma_{Z,m}^2 \lVert W_m \rVert^2,
               \qquad \hat X = Z W + b
 
     The penalty is the price of noise: the PSF averages most of the MSI's noise away while the map
@@ -34,22 +34,25 @@ def regression(pair, run):
 def regression_residual(pair, run):
     r"""The affine map plus its enlarged residual, :math:`\hat X + {\uparrow}(Y - P \hat X)`.
 
-    Under noise the residual is mostly noise, so each band's is shrunk to the share of its variance
-    that noise does not explain; without noise nothing is shrunk.
+    Under noise the residual is mostly noise, and with a PSF that does not fit it is mostly error.
+    Each band's is shrunk to the share of its variance that neither explains; where both images are
+    clean and agree, nothing is shrunk.
     """
     return _with_residual(pair, _learn(pair, quadratic=False))
 
 
 def regression_quadratic(pair, run):
-    r"""As :func:`regression_residual`, on the MSI bands and all their squares and products.
+    r"""As :func:`regression_residual`, on features F: MSI bands, their squares and products.
 
     There are often as many unknowns as pixels, so the weights of squares and products pay a ridge:
 
-    .. math:: \min_{W, b} \tfrac1n \lVert F(P Z)\, W + b - Y \rVert^2 + \lambda \lVert W_2 \rVert^2
+    .. math:: \min_{W, b} \lVert F(P Z)\, W + b - Y \rVert^2
+              + n \bigl(1 - \textstyle\sum h^2\bigr) \sum_f \sigma_f^2 \lVert W_f \rVert^2
+              + n \lambda \lVert W_{\text{products}} \rVert^2
 
-    Its strength is what works best one level down: the pair is averaged over 2 x 2 low-resolution
-    pixels, the map learned there, and its prediction compared with the LrHSI. At worst, a large
-    ridge returns the affine map.
+    with :math:`\sigma_f` the noise of a feature. :math:`\lambda` is the largest that is nearly best
+    one level down: the pair is averaged over 2 x 2 low-resolution pixels, the map learned there,
+    and its prediction compared with the LrHSI. Large ones return the affine map.
     """
     return _with_residual(pair, _learn(pair, quadratic=True))
 
@@ -69,36 +72,47 @@ def _learn(pair, quadratic):
     """Learn the map at low resolution and apply it at high resolution, in float64."""
     psf, notes = psf_of(pair)
     operator = SpatialOperator(psf, pair.ratio)
-    sd_hsi, sd_msi = estimate_noise(pair, psf)
+    inside = pair.learnable(psf)
+    noise = estimate_noise(pair, psf)
     hr_msi, lr_hsi = pair.hr_msi.astype(np.float64), pair.lr_hsi.astype(np.float64)
     low_msi = operator.A(hr_msi)
-    inside = np.ones(low_msi.shape[:2], bool) if pair.lr_valid is None else pair.lr_valid
-    if inside.sum() < 2:
-        raise InputError(
-            f"{inside.sum()} low-resolution pixels hold data: at least 2 are needed to learn a "
-            "map; choose a smaller ratio or a larger scene."
-        )
     features = _products if quadratic else np.asarray
     x, y = features(low_msi)[inside], lr_hsi[inside]  # (pixels, features), (pixels, bands)
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-    # n sigma^2 (1 - sum h^2), times the mean squared slope of each feature
-    slope = _mean_squared_slope(hr_msi) if quadratic else np.ones(x.shape[1])
-    penalty = len(x) * sd_msi**2 * (1 - np.sum(psf**2)) * slope
+    # n (1 - sum h^2) sigma_f^2: what is hidden while learning and there when applying
+    penalty = (
+        len(x) * (1 - np.sum(psf**2)) * _feature_variance(low_msi[inside], noise.msi, quadratic)
+    )
     if quadratic:
-        curved = np.arange(x.shape[1]) >= hr_msi.shape[-1]
-        penalty = penalty + len(x) * curved * _ridge_one_level_down(low_msi, lr_hsi, inside)
+        penalty = penalty + _ridge_one_level_down(low_msi, lr_hsi, inside, penalty)
     weights = ridge(x - mean_x, y - mean_y, penalty)
-    # X = Z W + b
+    # X = F(Z) W + b
     image = (features(hr_msi) - mean_x) @ weights + mean_y
-    # Y - P X, shrunk per band by 1 - (its noise variance) / (its variance)
+    # Y - P X, shrunk per band by 1 - (its variance from noise and misfit) / (its variance)
     residual = lr_hsi - operator.A(image)
-    noise = sd_hsi**2 + sd_msi**2 * np.sum(psf**2) * (slope @ weights**2)
+    doubt = noise.hsi**2 + _feature_variance(low_msi[inside], noise.misfit, quadratic) @ weights**2
     variance = np.maximum(residual[inside].var(axis=0), np.finfo(float).tiny)
-    residual = residual * np.maximum(1 - noise / variance, 0)
-    if max(sd_hsi, sd_msi) > 0 and pair.noise is None:
-        notes = [*notes, f"noise estimated from the pair: sd {sd_hsi:.2g} in the LrHSI, "
-                 f"{sd_msi:.2g} in the HrMSI."]  # fmt: skip
+    residual = residual * np.maximum(1 - doubt / variance, 0)
+    if not inside.all():  # beside a hole the residual goes on as it was at the edge
+        edge = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+        residual = residual[tuple(edge)]
+    if pair.noise is None and noise.misfit.any():
+        notes = notes + _notes_on(noise, psf)
     return _Learned(image, residual, psf, weights.size + mean_y.size, notes)
+
+
+def _notes_on(noise, psf):
+    hsi, msi, misfit = (np.median(sd) for sd in noise)
+    notes = [
+        f"noise estimated from the pair: sd {hsi:.2g} in the LrHSI, {msi:.2g} in the HrMSI "
+        "(medians over bands)."
+    ]
+    if misfit > 3 * np.sqrt(np.sum(psf**2)) * msi:
+        notes.append(
+            f"the blurred HrMSI misses the LrHSI by {misfit:.2g}, more than noise explains: the "
+            "PSF or the alignment may be wrong."
+        )
+    return notes
 
 
 def _with_residual(pair, learned):
@@ -114,12 +128,19 @@ def _products(image):
     return np.concatenate([image, image[..., i] * image[..., j]], axis=-1)
 
 
-def _mean_squared_slope(image):
-    """Mean over pixels of the squared gradient of every feature of :func:`_products`."""
-    i, j = np.triu_indices(image.shape[-1])
-    power = np.mean(image**2, axis=(0, 1))
-    return np.concatenate([np.ones(image.shape[-1]), np.where(i == j, 4, 1) * power[i]
-                           + np.where(i == j, 0, 1) * power[j]])  # fmt: skip
+def _feature_variance(pixels, sd, quadratic):
+    """Noise variance of every feature, to first order, from that of the bands (msi_bands,).
+
+    A product z_i z_j gains z_j e_i + z_i e_j from errors e: mean(z_j^2) s_i^2 + mean(z_i^2) s_j^2,
+    and a square gains 2 z_i e_i: 4 mean(z_i^2) s_i^2.
+    """
+    variance = sd**2
+    if not quadratic:
+        return variance
+    i, j = np.triu_indices(len(sd))
+    power = np.mean(pixels**2, axis=0)
+    mixed = power[j] * variance[i] + power[i] * variance[j]
+    return np.concatenate([variance, np.where(i == j, 2 * mixed, mixed)])
 
 
 def ridge(x, y, penalty):
@@ -138,22 +159,26 @@ def _compact(x, y):
     return factor[:, : x.shape[1]], factor[:, x.shape[1] :]
 
 
-def _ridge_one_level_down(low_msi, lr_hsi, inside):
-    """The ridge whose map, learned on 2 x 2 means, predicts the LrHSI best."""
+def _ridge_one_level_down(low_msi, lr_hsi, inside, penalty):
+    """The extra ridge whose map, learned on 2 x 2 means, predicts the LrHSI nearly best."""
+    curved = inside.sum() * (np.arange(len(penalty)) >= low_msi.shape[-1])
     half_valid = _halve(inside[..., None].astype(float))[..., 0] == 1
     if half_valid.sum() < 2:
-        return _RIDGES[-1]
+        return _RIDGES[-1] * curved
     x = _products(_halve(low_msi))[half_valid]  # (pixels, features)
     y = _halve(lr_hsi)[half_valid]  # (pixels, bands)
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
     target_x, target_y = _compact(_products(low_msi)[inside] - mean_x, lr_hsi[inside] - mean_y)
-    penalty = len(x) * (np.arange(x.shape[1]) >= low_msi.shape[-1])
+    fewer = len(x) / inside.sum()
     x, y = _compact(x - mean_x, y - mean_y)
-
-    def misfit(strength):
-        return np.sum((target_x @ ridge(x, y, strength * penalty) - target_y) ** 2)
-
-    return min(_RIDGES, key=misfit)
+    misfits = np.array(
+        [
+            np.sum((target_x @ ridge(x, y, fewer * (penalty + s * curved)) - target_y) ** 2)
+            for s in _RIDGES
+        ]
+    )
+    # The largest within 5 % of the best: the small ones win by chance more often than they lose.
+    return _RIDGES[np.flatnonzero(misfits <= 1.05 * misfits.min())[-1]] * curved
 
 
 def _halve(image):

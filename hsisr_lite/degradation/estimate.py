@@ -34,7 +34,7 @@ def srf_of(pair):
         return pair.srf, []
     psf, notes = psf_of(pair)
     low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
-    inside = np.ones(low_msi.shape[:2], bool) if pair.lr_valid is None else pair.lr_valid
+    inside = pair.learnable(psf)
     hsi = pair.lr_hsi.astype(np.float64)[inside]  # (pixels, bands)
     # |Y s - z| = |R_Y s - R_z| for the triangular factor of [Y, z]: as exact, and small.
     factor = np.linalg.qr(np.hstack([hsi, low_msi[inside]]), mode="r")

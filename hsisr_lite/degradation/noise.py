@@ -5,8 +5,10 @@ The signal-to-noise ratio is that of the whole image, in decibels:
 .. math:: \mathrm{SNR} = 10 \log_{10} \frac{\operatorname{mean}(x^2)}{\sigma^2}
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy.ndimage import correlate
+from scipy.ndimage import binary_erosion, correlate
 from scipy.optimize import nnls
 
 from hsisr_lite.arrays import InputError
@@ -42,50 +44,66 @@ def add_noise(image, sd, rng):
     return (image + sd * rng.standard_normal(image.shape)).astype(image.dtype)
 
 
+class PairNoise(NamedTuple):
+    """Standard deviations of the noise of a pair, band by band.
+
+    ``hsi`` (bands,) and ``msi`` (msi_bands,) are those of the two images; ``misfit`` (msi_bands,)
+    is that of everything in the blurred MSI that the LrHSI does not explain: noise of both, and a
+    PSF that does not fit.
+    """
+
+    hsi: np.ndarray
+    msi: np.ndarray
+    misfit: np.ndarray
+
+
 def estimate_noise(pair, psf):
     r"""Noise of both images, from what the pair itself says.
 
     The blurred MSI must be a non-negative mix of the LrHSI's bands, :math:`P Z = Y S^\top`. What no
-    such mix explains is noise of both images,
+    such mix predicts, on pixels that it was not fitted to, is
 
-    .. math:: \operatorname{var}(P Z - Y S^\top)
-              = \sigma_Z^2 \sum_{ab} h_{ab}^2 + \sigma_Y^2 \sum_b S_{mb}^2,
+    .. math:: \operatorname{var}(P Z - Y S^\top)_m
+              = \sigma_{Z,m}^2 \sum_{ab} h_{ab}^2 + \sum_b S_{mb}^2 \sigma_{Y,b}^2
 
-    which bounds either level from above: with no noise the left side vanishes, and both estimates
-    with it. A second bound is what an image does not share with itself: for the LrHSI, what a band
-    keeps when its neighbours are regressed out [bioucas2008]_; for the HrMSI, the same of its
-    finest
-    grain. The smaller bound is the estimate, so neither a wrong PSF nor fine texture passes for
-    noise unless both do.
+    and the error of the PSF. Where it vanishes there is no noise. Otherwise the LrHSI's is what a
+    band keeps when its neighbours are regressed out [bioucas2008]_. The HrMSI's lies between the
+    left side less the LrHSI's share and the whole of it; the middle is taken, unless the finest
+    grain of the image [immerkaer1996]_ allows less.
 
     Parameters
     ----------
     pair : ObservedPair
+        Levels in ``pair.noise`` are taken as they are.
     psf : (k, k) array
         The known PSF or the one assumed.
 
     Returns
     -------
-    noise : (float, float)
-        Standard deviations for the LrHSI and the HrMSI; ``pair.noise`` itself where it is known.
+    noise : PairNoise
     """
+    bands, msi_bands = pair.lr_hsi.shape[2], pair.hr_msi.shape[2]
+    shrinkage = np.sum(np.square(psf))  # of the MSI's noise variance, by the blur
+    known = None
     if pair.noise is not None:
-        return pair.noise
+        known = np.full(bands, pair.noise[0]), np.full(msi_bands, pair.noise[1])
+        if pair.psf is not None:
+            return PairNoise(*known, misfit=np.sqrt(shrinkage) * known[1])
     low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
-    inside = np.ones(low_msi.shape[:2], bool) if pair.lr_valid is None else pair.lr_valid
-    hsi = _sample(pair.lr_hsi[inside])  # (pixels, bands)
-    msi = _sample(low_msi[inside])  # (pixels, msi_bands)
-    mixes = [nnls(hsi, band) for band in msi.T]
-    unexplained = np.mean([rest**2 for _, rest in mixes]) / len(hsi)
-    gain_hsi = np.mean([weights @ weights for weights, _ in mixes])
-    gain_msi = np.sum(np.square(psf))
-    var_hsi = _own_variance(hsi)
-    if gain_hsi > 0:
-        var_hsi = min(var_hsi, unexplained / gain_hsi)
+    inside = pair.learnable(psf)
+    hsi, msi = _sample(pair.lr_hsi[inside]), _sample(low_msi[inside])
+    mixes = np.array([nnls(hsi, band)[0] for band in msi.T])  # (msi_bands, bands)
+    unexplained = _prediction_variance(hsi, msi, mixes)
+    if known is not None:
+        return PairNoise(*known, misfit=np.sqrt(unexplained))
+    var_hsi = _own_variance(hsi) * unexplained.any()
+    least = np.maximum(unexplained - mixes**2 @ var_hsi, 0)
     grain = correlate(pair.hr_msi.astype(np.float64), _LAPLACIAN, mode="nearest")
-    sharp = np.ones(grain.shape[:2], bool) if pair.hr_valid is None else pair.hr_valid
-    var_msi = min(unexplained / gain_msi, _own_variance(_sample(grain[sharp])))
-    return float(np.sqrt(var_hsi)), float(np.sqrt(var_msi))
+    if pair.hr_valid is not None:  # second differences reach one pixel far
+        grain = grain[binary_erosion(pair.hr_valid, np.ones((3, 3)), border_value=1)]
+    grain = _sample(grain.reshape(-1, msi_bands))  # (pixels, msi_bands)
+    var_msi = np.minimum((least + unexplained) / 2 / shrinkage, _own_variance(grain))
+    return PairNoise(np.sqrt(var_hsi), np.sqrt(var_msi), np.sqrt(unexplained))
 
 
 def _sample(pixels):
@@ -93,17 +111,31 @@ def _sample(pixels):
     return pixels[:: max(1, len(pixels) // 4000)].astype(np.float64)
 
 
+def _prediction_variance(hsi, msi, mixes):
+    """Per MSI band, the variance that mixes leave on pixels they were not fitted to."""
+    rest = np.mean((msi - hsi @ mixes.T) ** 2, axis=0)
+    # float32 images agree to 1e-7 of their values: less than ten times that is no noise.
+    exact = rest <= 1e-12 * np.mean(msi**2, axis=0)
+    even = np.arange(len(msi)) % 2 == 0
+    for band in np.flatnonzero(~exact):
+        squares = 0.0
+        for learn, test in ((even, ~even), (~even, even)):
+            weights, _ = nnls(hsi[learn], msi[learn, band])
+            squares += np.sum((msi[test, band] - hsi[test] @ weights) ** 2)
+        rest[band] = squares / len(msi)
+    return np.where(exact, 0, rest)
+
+
 def _own_variance(spectra):
-    """Mean over bands of the variance that a band does not share with its neighbours."""
+    """Per band, the variance that it does not share with its neighbours."""
     centred = spectra - spectra.mean(axis=0)
     pixels, bands = centred.shape
-    reach = max(1, min(8, (pixels - 2) // 4, (bands - 1) // 2))  # neighbours on each side
-    variances = []
+    reach = max(1, min(8, (pixels - 2) // 6, (bands - 1) // 2))  # neighbours on each side
+    variances = np.zeros(bands)
     for band in range(bands):
         near = [b for b in range(band - reach, band + reach + 1) if 0 <= b < bands and b != band]
-        if not near:
-            return 0.0
-        weights, *_ = np.linalg.lstsq(centred[:, near], centred[:, band], rcond=None)
-        rest = centred[:, band] - centred[:, near] @ weights
-        variances.append(rest @ rest / max(pixels - 1 - len(near), 1))
-    return float(np.median(variances))
+        if near and pixels > len(near) + 1:
+            weights, *_ = np.linalg.lstsq(centred[:, near], centred[:, band], rcond=None)
+            rest = centred[:, band] - centred[:, near] @ weights
+            variances[band] = rest @ rest / (pixels - 1 - len(near))
+    return variances

@@ -39,7 +39,7 @@ class SpatialOperator:
     def __init__(self, psf, ratio):
         self.psf = as_psf(psf)
         self.ratio = as_ratio(ratio)
-        self._shape = self._matrix = None
+        self._made_for = self._matrix = None
 
     def A(self, image):
         """Blur and decimate: (rows, cols, bands) to (rows / ratio, cols / ratio, bands).
@@ -49,6 +49,7 @@ class SpatialOperator:
         InputError
             When the ratio does not divide both sides of the image.
         """
+        image = _as_float(image)
         rows, cols, bands = image.shape
         check_divisible(rows, cols, self.ratio)
         matrix = self._matrix_for(rows, cols, image.dtype)
@@ -57,6 +58,7 @@ class SpatialOperator:
 
     def A_adjoint(self, image):
         """Spread every low-resolution pixel back through its PSF: the transpose of :meth:`A`."""
+        image = _as_float(image)
         low_rows, low_cols, bands = image.shape
         rows, cols = low_rows * self.ratio, low_cols * self.ratio
         matrix = self._matrix_for(rows, cols, image.dtype)
@@ -65,7 +67,7 @@ class SpatialOperator:
 
     def _matrix_for(self, rows, cols, dtype):
         """The operator as a sparse matrix (low-resolution pixels, high-resolution pixels)."""
-        if self._shape != (rows, cols):
+        if self._made_for != (rows, cols, dtype):
             row_of = self._taps(rows)  # (low rows, k): the image row under each kernel row
             col_of = self._taps(cols)  # (low cols, k)
             touched = row_of[:, None, :, None] * cols + col_of[None, :, None, :]
@@ -73,11 +75,13 @@ class SpatialOperator:
             entries = np.tile(self.psf.ravel(), low)
             owner = np.repeat(np.arange(low), weights)
             # A mirrored border names a pixel twice; the conversion to CSR adds the two weights.
-            self._matrix = sparse.coo_matrix(
-                (entries, (owner, touched.ravel())), shape=(low, rows * cols)
-            ).tocsr()
-            self._shape = (rows, cols)
-        return self._matrix.astype(dtype, copy=False)
+            self._matrix = (
+                sparse.coo_matrix((entries, (owner, touched.ravel())), shape=(low, rows * cols))
+                .tocsr()
+                .astype(dtype)
+            )
+            self._made_for = (rows, cols, dtype)
+        return self._matrix
 
     def _taps(self, size):
         first = self.ratio * np.arange(size // self.ratio) + window_start(self.ratio, len(self.psf))
@@ -125,4 +129,11 @@ class SpectralOperator:
                 f"the image has {image.shape[-1]} bands: {weights.shape[1]} are needed to fit "
                 "the SRF; choose the sensor for these wavelengths."
             )
+        image = _as_float(image)
         return image @ weights.T.astype(image.dtype)
+
+
+def _as_float(image):
+    """The image itself in float32 or float64; integers would round every weight to zero."""
+    image = np.asarray(image)
+    return image.astype(np.result_type(image, np.float32), copy=False)

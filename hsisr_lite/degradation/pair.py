@@ -13,6 +13,7 @@ from hsisr_lite.arrays import (
     as_wavelengths,
     warn_if_negative,
 )
+from hsisr_lite.degradation.operators import SpatialOperator
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,39 @@ class ObservedPair:
                     )
                 put(key, valid)
         put("meta", {"scale": 1.0, **self.meta})
+
+    def learnable(self, psf):
+        """Low-resolution pixels to learn from: both images hold data under the whole PSF.
+
+        Parameters
+        ----------
+        psf : (k, k) array
+            The known PSF or the one assumed.
+
+        Returns
+        -------
+        inside : (rows / ratio, cols / ratio) bool
+
+        Raises
+        ------
+        InputError
+            Fewer than two such pixels.
+
+        Examples
+        --------
+        >>> pair = ObservedPair(np.ones((2, 2, 1)), np.ones((4, 4, 1)), 2, [500])
+        >>> int(pair.learnable(np.full((2, 2), 0.25)).sum())
+        4
+        """
+        inside = np.ones(self.lr_hsi.shape[:2], bool)
+        if self.lr_valid is not None:
+            inside &= self.lr_valid
+        if self.hr_valid is not None:
+            missing = (~self.hr_valid)[..., None].astype(np.float64)
+            inside &= SpatialOperator(psf, self.ratio).A(missing)[..., 0] == 0
+        if inside.sum() < 2:
+            raise InputError(
+                f"{inside.sum()} low-resolution pixels hold data in both images: at least 2 are "
+                "needed to learn from; choose a smaller ratio or a larger scene."
+            )
+        return inside

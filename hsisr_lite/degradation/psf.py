@@ -42,10 +42,12 @@ def gaussian_psf(ratio, *, fwhm=None, elongation=1.0, angle=0.0, size=None, phas
         Direction of the long axis in degrees: 0 lies along a row of the image, 90 along a column,
         turning counter-clockwise as the image is seen (row 0 on top).
     size : int, optional
-        Side of the kernel; default ``ratio`` (blocks do not overlap).
+        Side of the kernel; default ``ratio``: blocks do not overlap, and a Gaussian of that FWHM
+        loses its tails beyond the block.
     phase : {"block", "pixel"}
-        Centre of the kernel: the middle of the block, or pixel ``size // 2`` of the kernel. For an
-        even ratio they differ by half a pixel, which shifts everything that is later upsampled.
+        Centre of the kernel: the middle of the block, or pixel ``size // 2`` of the kernel. Where
+        the two differ, by half a pixel for an even ratio and size, everything that is later
+        upsampled is shifted.
 
     Returns
     -------

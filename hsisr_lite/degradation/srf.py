@@ -211,7 +211,8 @@ def sensor_srf(sensor, wavelengths, *, fwhm=None, strict=False):
         if strict:
             raise InputError(f"{sentence}; choose another sensor, or strict=False to drop them.")
         warnings.warn(f"{sentence}; they are dropped.", stacklevel=2)
-    centres = (table.responses @ table.wavelengths) / table.responses.sum(axis=1)
+    step = np.gradient(table.wavelengths)  # tables need not be uniform
+    centres = table.responses @ (table.wavelengths * step) / (table.responses @ step)
     srf = weights[kept] / weights[kept].sum(axis=1, keepdims=True)
     names = tuple(name for name, keep in zip(table.names, kept, strict=True) if keep)
     return SensorSRF(srf, names, centres[kept])

@@ -46,7 +46,9 @@ def test_within_three_tenths_of_a_decibel_or_better(reference_folder, scene, rat
         case["wavelengths"],
         psf=psf,
     )
-    assert psnr(cube, fuse(pair, method).hr_hsi) >= wanted - 0.3
+    found = psnr(cube, fuse(pair, method).hr_hsi)
+    # Better is welcome, but a leak of the truth would be far better: our best gain is 5.3 dB.
+    assert wanted - 0.3 <= found <= wanted + 7
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,21 @@
 """The cheap methods: exact where theory says so, honest under noise, deaf to the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.bicubic import upsample
+from hsisr_lite.baselines.regression import (
+    _RIDGES,
+    _feature_variance,
+    _learn,
+    _products,
+    _ridge_one_level_down,
+    _with_residual,
+)
 from hsisr_lite.degradation.estimate import srf_of
 from hsisr_lite.degradation.operators import SpatialOperator, SpectralOperator
 from hsisr_lite.degradation.pair import ObservedPair
@@ -188,12 +198,96 @@ def test_no_data_pixels_teach_nothing(scene, method):
         result = fuse(simulate(truth, 4, blind=False), method)
         answers.append(result.hr_hsi)
         assert not result.valid[45, 25] and result.valid[0, 0]
-    if method in ("regression", "srf_regression"):
-        np.testing.assert_allclose(answers[0][valid], answers[1][valid], atol=1e-6)
-    else:  # interpolation reaches two low-resolution pixels into the neighbourhood
-        far = valid.copy()
-        far[28:64, 8:52] = False
-        np.testing.assert_allclose(answers[0][far], answers[1][far], atol=1e-5)
+    if method == "bicubic":  # nothing but its neighbours tells what lies beside a hole
+        valid[28:64, 8:52] = False
+    np.testing.assert_allclose(answers[0][valid], answers[1][valid], atol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("method", REGRESSIONS)
+def test_a_hole_in_the_msi_alone_spoils_nothing_else(scene, method):
+    """As load_pair gives when only the HrMSI declares no data, filled with some other spectrum."""
+    pair = simulate(scene, 4, blind=False)
+    valid = np.ones((96, 96), bool)
+    valid[20:50, 30:60] = False
+    holed = np.where(valid[..., None], pair.hr_msi, pair.hr_msi[0, 0])
+    whole = fuse(pair, method).hr_hsi
+    fused = fuse(replace(pair, hr_msi=holed, hr_valid=valid, noise=None), method).hr_hsi
+    loss = psnr(scene.cube[valid][:, None], whole[valid][:, None]) - psnr(
+        scene.cube[valid][:, None], fused[valid][:, None]
+    )
+    assert loss < 1  # a tenth of the pixels, and the residual beside the hole, are missing
+
+
+@pytest.mark.parametrize("ratio", [3, 4])
+@pytest.mark.parametrize("width", [0.3, 1.0])
+def test_the_ridge_is_the_one_that_serves_the_fine_image(ratio, width):
+    """Told the true noise, the map errs less at full resolution than told half or twice as much.
+
+    A narrow PSF hides little noise while learning (sum h^2 near 1), a wide one most of it; a
+    penalty without the factor 1 - sum h^2, or of another size, would pass one width at most.
+    """
+    rng = np.random.default_rng(0)
+    latent = gaussian_filter(rng.standard_normal((72, 72, 4)), (2, 2, 0))
+    latent = 0.5 + 0.1 * latent / latent.std() * np.array([1, 0.5, 0.25, 0.1])
+    cube = latent @ rng.random((4, 10))
+    psf = gaussian_psf(ratio, fwhm=width * ratio)
+    clean = observed(cube, np.eye(4, 10), ratio, psf)
+    errors = {factor: 0.0 for factor in (0, 0.5, 2 / 3, 1, 1.5, 2)}
+    for seed in range(12):
+        noise = 0.01 * np.random.default_rng(seed).standard_normal(clean.hr_msi.shape)
+        for factor in errors:
+            told = replace(clean, hr_msi=clean.hr_msi + noise, noise=(0.0, 0.01 * factor))
+            errors[factor] += np.mean((fuse(told, "regression").hr_hsi - cube) ** 2)
+    assert errors[1] == min(errors.values())
+    # And a level that is wrong by half is forgiven: 1.15 is 0.6 dB.
+    assert max(errors[2 / 3], errors[1.5]) < 1.15 * errors[1]
+
+
+def test_noise_of_products_is_that_of_a_thousand_draws():
+    """First-order propagation against sampling: 1 % noise, so second order is 1e-4 relative."""
+    rng = np.random.default_rng(5)
+    pixels, sd = 0.3 + 0.5 * rng.random((40, 3)), np.array([0.003, 0.005, 0.002])
+    draws = [
+        _products(pixels + sd * rng.standard_normal(pixels.shape)) - _products(pixels)
+        for _ in range(1000)
+    ]
+    # 40 000 values per feature: 0.7 % is one sigma of a variance.
+    np.testing.assert_allclose(
+        np.mean(np.square(draws), axis=(0, 1)), _feature_variance(pixels, sd, True), rtol=0.04
+    )
+
+
+@pytest.mark.parametrize(("bend", "strong"), [(0.0, True), (0.8, False)])
+def test_the_ridge_on_products_follows_the_bend_of_the_scene(bend, strong):
+    """A scene that is affine in its MSI needs no products; a bent one does."""
+    rng = np.random.default_rng(6)
+    latent = gaussian_filter(rng.standard_normal((24, 24, 2)), (2, 2, 0))
+    low_msi = 0.5 + 0.15 * latent / latent.std()
+    third = low_msi.sum(axis=-1, keepdims=True) + bend * low_msi[..., :1] * low_msi[..., 1:]
+    lr_hsi = np.concatenate([low_msi, third], axis=-1) + 1e-3 * rng.standard_normal((24, 24, 3))
+    inside = np.ones((24, 24), bool)
+    ridge = _ridge_one_level_down(low_msi, lr_hsi, inside, np.zeros(5))
+    assert not ridge[:2].any()  # the bands themselves pay nothing
+    assert (ridge[2] / inside.sum() == _RIDGES[-1]) == strong
+
+
+def test_noise_of_the_msi_alone_does_not_come_back_through_the_residual(scene):
+    pair = simulate(scene, 4, blind=False)
+    rng = np.random.default_rng(7)
+    noisy = pair.hr_msi + 0.02 * rng.standard_normal(pair.hr_msi.shape)
+    told = replace(pair, hr_msi=noisy, noise=(0.0, 0.02))
+    deaf = _with_residual(told, _learn(replace(told, noise=(0.0, 0.0)), quadratic=False)).hr_hsi
+    shrunk = fuse(told, "regression_residual").hr_hsi
+    assert psnr(scene.cube, shrunk) > psnr(scene.cube, deaf) + 1
+
+
+@pytest.mark.parametrize("wrong", [{"fwhm": 2}, {"phase": "pixel"}, {"fwhm": 6, "size": 8}])
+def test_a_wrong_psf_costs_the_residual_nothing_and_is_noted(scene, wrong):
+    """Seen through another PSF than assumed: the residual must not make the map's answer worse."""
+    pair = replace(simulate(scene, 4, psf=gaussian_psf(4, **wrong)), psf=None)
+    plain, residual = (fuse(pair, m) for m in ("regression", "regression_residual"))
+    assert psnr(scene.cube, residual.hr_hsi) > psnr(scene.cube, plain.hr_hsi) - 0.2
+    assert "the PSF or the alignment may be wrong" in plain.notes[-1]
 
 
 def test_names_that_are_not_known_list_those_that_are(scene):

@@ -22,6 +22,11 @@ def test_psnr_names_three_peaks():
     assert metrics.psnr(x, p, peak="global") == pytest.approx(20)
     assert metrics.psnr(x, p, peak=2.0) == pytest.approx(20 * np.log10(20))
     assert metrics.psnr(x, x) == np.inf
+    for peak in (0, -1, np.nan):
+        with pytest.raises(InputError, match="a positive number is needed"):
+            metrics.psnr(x, p, peak=peak)
+    with pytest.raises(InputError, match="'band', 'global' or a number"):
+        metrics.psnr(x, p, peak="loudest")
 
 
 def test_psnr_leaves_out_bands_without_a_peak():
@@ -45,11 +50,12 @@ def test_sam_of_an_image_with_itself_is_zero_and_ignores_brightness(cube):
     assert metrics.sam(cube, 3 * cube) < 1e-6
 
 
-def test_sam_passes_over_zero_pixels(cube):
+def test_sam_passes_over_zero_references_and_counts_zero_estimates(cube):
     dark = cube.copy()
     dark[0, 0] = 0
     assert np.isnan(metrics.sam_map(dark, cube)[0, 0])
-    assert np.isfinite(metrics.sam(dark, cube))
+    assert metrics.sam(dark, cube) == 0
+    assert metrics.sam_map(cube, dark)[0, 0] == pytest.approx(90)
 
 
 def test_ergas_halves_when_the_ratio_doubles(cube):
@@ -68,7 +74,14 @@ def test_ergas_closed_form():
 def test_correlation_ignores_gain_and_offset(cube):
     assert metrics.cc(cube, 2 * cube + 1) == pytest.approx(1)
     assert metrics.cc(cube, 1 - cube) == pytest.approx(-1)
-    assert np.isnan(metrics.cc(np.ones_like(cube), cube))
+
+
+@pytest.mark.parametrize("level", [1.0, 0.1, 0.3, 0.7])
+def test_a_constant_band_has_no_correlation(cube, level):
+    """0.1 is not exact in binary: its mean leaves rounding, which is no structure."""
+    half = np.dstack([np.full(cube.shape[:2], level), cube[..., 0]])
+    assert metrics.cc(half, half) == pytest.approx(1)
+    assert np.isnan(metrics.cc(half[..., :1], cube[..., :1]))
 
 
 def test_snr_and_rmse_of_a_known_gain(cube):
@@ -131,8 +144,24 @@ def test_score_counts_valid_pixels_only(cube):
     broken = cube + 0.01
     spoiled = np.where(valid[..., None], broken, 99.0)
     one, other = (metrics.score(cube, p, 4, valid=valid) for p in (broken, spoiled))
-    assert one == other
+    # Running sums carry the rounding of the value 99 along a row: 1e-10 at most.
+    assert one == pytest.approx(other, rel=1e-9)
     assert one["rmse"] == pytest.approx(0.01)
+
+
+def test_windows_that_touch_invalid_pixels_do_not_count():
+    """Two unrelated images are unrelated, however few pixels count; nothing counts as perfect."""
+    rng = np.random.default_rng(4)
+    x, p = rng.random((40, 40, 3)), rng.random((40, 40, 3))
+    valid = np.zeros((40, 40), bool)
+    valid[10:24, 5:25] = True
+    scores = metrics.score(x, p, 4, valid=valid)
+    cut = metrics.score(x[10:24, 5:25], p[10:24, 5:25], 4)
+    assert scores == pytest.approx(cut, rel=1e-9)
+    assert abs(scores["uiqi"]) < 0.1
+    valid[:] = False
+    valid[3, 3] = True  # no window of 8 x 8 fits into one pixel
+    assert np.isnan(metrics.score(x, p, 4, valid=valid)["uiqi"])
 
 
 @pytest.mark.parametrize("metric", [metrics.uiqi, metrics.ssim])

@@ -103,6 +103,12 @@ def test_the_type_of_the_image_is_kept(dtype):
     assert SpectralOperator([[0.5, 0.5]]).A(image).dtype == dtype
 
 
+def test_integer_images_are_not_rounded_to_nothing():
+    counts = np.arange(48, dtype=np.uint16).reshape(4, 4, 3)
+    for operator in (SpatialOperator(gaussian_psf(2), 2), SpectralOperator(np.full((1, 3), 1 / 3))):
+        np.testing.assert_allclose(operator.A(counts), operator.A(counts.astype(float)), rtol=1e-6)
+
+
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(InputError, match="ratio 5 does not divide the image: 93 rows"):
         SpatialOperator(gaussian_psf(5), 5).A(np.ones((93, 90, 1)))
