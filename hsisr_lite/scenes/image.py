@@ -37,6 +37,9 @@ class Image:
     materials : list of str, optional
     georeference : dict, optional
         ENVI ``map info`` and ``coordinate system string``, or GeoTIFF ``crs`` and ``transform``.
+    units : str, optional
+        What the file says its wavelengths are in; a reader leaves them as listed, and
+        :func:`settle_bands` brings them to nm.
     kept : (bands,) int, optional
         Place of each band in the file, once bands were dropped or sorted.
     stored_bands : int
@@ -59,6 +62,7 @@ class Image:
     abundances: np.ndarray | None = None
     materials: list | None = None
     georeference: dict | None = None
+    units: str | None = None
     kept: np.ndarray | None = None
     source: str = ""
     notes: list = field(default_factory=list)
@@ -124,9 +128,21 @@ def in_nanometres(wavelengths, units, image):
     (array([ 450., 2200.]), 'wavelengths were converted from micrometres to nanometres')
     """
     wavelengths = np.asarray(wavelengths, dtype=np.float64)
-    unit = (units or "unknown").strip().lower().replace("µ", "u").replace("μ", "u")
+    unit = str(units or "unknown").strip().lower().replace("µ", "u").replace("μ", "u")
+    if np.isnan(wavelengths).all():
+        raise InputError(
+            f"the wavelengths of {image} are all NaN: nanometres are needed; add them."
+        )
     low, high = np.nanmin(wavelengths), np.nanmax(wavelengths)
-    if unit in ("micrometers", "micrometres", "micrometer", "micrometre", "um", "microns"):
+    if unit in (
+        "micrometers",
+        "micrometres",
+        "micrometer",
+        "micrometre",
+        "um",
+        "micron",
+        "microns",
+    ):
         if low >= 100:
             raise InputError(
                 f"{image} declares micrometres but lists wavelengths from {low:g} to {high:g}: "
@@ -138,12 +154,54 @@ def in_nanometres(wavelengths, units, image):
             f"{image} gives wavelengths in '{units}': nanometres or micrometres are needed; "
             "convert them, or pass wavelengths=[...]."
         )
-    if high < 100:
+    if 0 < low and high < 100:
         raise InputError(
             f"{image} has wavelengths from {low:g} to {high:g}, plainly micrometres but not "
             "declared so: nanometres are needed; multiply them by 1000, or declare the unit."
         )
     return wavelengths, None
+
+
+def settle_bands(image, given=None):
+    """Bring an image's band centres and widths to nm, in place.
+
+    Parameters
+    ----------
+    image : Image
+        ``wavelengths`` and ``fwhm`` as the file lists them, in its ``units``.
+    given : array, optional
+        Centres in nm that replace the file's, which are then not judged: a list of one's own is the
+        remedy for a file with a wrong one.
+
+    Raises
+    ------
+    InputError
+        Not one number per band, or not a length.
+    """
+    listed = image.wavelengths if given is None else given
+    if listed is None:
+        image.fwhm = None  # of no known unit
+        return
+    rows, cols, bands = image.cube.shape
+    if np.size(listed) != bands and np.size(listed) in (rows, cols):
+        raise InputError(
+            f"{image.source} has the shape {rows} x {cols} x {bands} but {np.size(listed)} "
+            "wavelengths: the bands must be the last axis (rows, cols, bands); move that axis to "
+            "the end."
+        )
+    listed = per_band(listed, bands, "wavelengths", image.source)
+    if given is not None:
+        image.wavelengths, _ = in_nanometres(listed, "nm", "wavelengths=")
+        image.fwhm = None  # the file's widths belong to the file's centres
+        return
+    image.wavelengths, note = in_nanometres(listed, image.units, image.source)
+    image.notes += [note] if note else []
+    if image.fwhm is not None:
+        widths = per_band(image.fwhm, bands, "band widths", image.source)
+        image.fwhm = widths * 1000 if note else widths
+        if not (image.fwhm > 0).all():
+            image.fwhm = None
+            image.notes.append("its band widths were left out: some are not above zero")
 
 
 def checked_scale(scale, source):

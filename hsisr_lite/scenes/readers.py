@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import checked_scale, in_nanometres, per_band, read_numbers
+from hsisr_lite.scenes.image import checked_scale, read_numbers, settle_bands
 from hsisr_lite.waiting import waiting
 
 SUFFIXES = (".hdr", ".mat", ".npz", ".tif", ".tiff")
@@ -92,8 +92,7 @@ def read_image(path, *, variable=None, wavelengths=None, scale=None, prefer=(), 
     if wavelengths is not None:
         if isinstance(wavelengths, (str, Path)):
             wavelengths = read_numbers(wavelengths, "wavelengths")
-        wavelengths = per_band(wavelengths, image.bands, "wavelengths", str(path))
-        image.wavelengths, _ = in_nanometres(wavelengths, "nm", "wavelengths=")
+    settle_bands(image, wavelengths)
     if scale is not None:
         image.scale = scale
     if image.scale is not None:

@@ -1,4 +1,4 @@
-"""ENVI files: a text header (.hdr) and a raw data file, read through ``spectral``."""
+"""ENVI files: a text header (.hdr), parsed by ``spectral``, and a file of plain numbers."""
 
 import warnings
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import Image, checked_scale, in_nanometres, per_band
+from hsisr_lite.scenes.image import Image, checked_scale, per_band
 
 # ENVI's "data type" numbers; the sizes are ENVI's, whatever the machine's long is.
 DTYPES = {
@@ -73,17 +73,26 @@ def read_envi(path, *, data=None, progress=True):
         offset = int(fields.get("header offset", 0))
         interleave = fields["interleave"].lower()
         dtype = np.dtype(DTYPES[fields["data type"]])
-        if min(rows, cols, bands) < 1 or offset < 0 or interleave not in ("bsq", "bil", "bip"):
+        order = int(fields.get("byte order", 0))
+        if min(rows, cols, bands) < 1 or offset < 0 or order not in (0, 1):
+            raise ValueError
+        if interleave not in ("bsq", "bil", "bip"):
             raise ValueError
     except (KeyError, ValueError, TypeError, AttributeError):
-        asked = ("lines", "samples", "bands", "data type", "interleave")
+        asked = ["lines", "samples", "bands", "data type", "interleave"]
+        asked += [key for key in ("header offset", "byte order") if key in fields]
         seen = ", ".join(f"{key} = {fields.get(key, 'missing')}" for key in asked)
         raise InputError(
-            f"the header {path} says {seen}: positive sizes, a real data type "
-            f"({', '.join(DTYPES)}) and bsq, bil or bip are needed; correct it."
+            f"the header {path} says {seen}: whole positive sizes, a real data type "
+            f"({', '.join(DTYPES)}), bsq, bil or bip and byte order 0 or 1 are needed; correct it."
         ) from None
     if "reflectance scale factor" in fields:
         checked_scale(fields["reflectance scale factor"], path)
+    if fields.get("file compression", "0") not in ("", "0"):
+        raise InputError(
+            f"the header {path} says file compression = {fields['file compression']}: plain values "
+            "are needed; export the image without compression."
+        )
     wanted = offset + rows * cols * bands * dtype.itemsize
     seen = data.stat().st_size
     if seen < wanted:
@@ -91,16 +100,21 @@ def read_envi(path, *, data=None, progress=True):
             f"{data} is truncated: it has {seen} bytes, but its header asks for {wanted} "
             f"({rows} x {cols} x {bands} values of {dtype.itemsize} bytes); copy it again."
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # spectral's remark on capital letters
-            opened = envi.open(str(path.absolute()), image=str(data.absolute()))
-        memory = opened.open_memmap(interleave="bip", writable=False)
-    except Exception as error:  # spectral has its own exceptions for exotic headers
-        raise InputError(
-            f"{path} cannot be opened ({str(error).strip()}): a standard ENVI image is needed; "
-            "export it again."
-        ) from error
+    if seen > wanted:
+        warnings.warn(
+            f"{data} has {seen - wanted} bytes more than its header describes ({wanted}: {rows} x "
+            f"{cols} x {bands} values of {dtype.itemsize} bytes): check its lines, samples, bands, "
+            "data type and header offset.",
+            stacklevel=4,
+        )
+    # The place of rows, columns and bands on disk, and the way back from there.
+    on_disk, back = {
+        "bsq": ((bands, rows, cols), (1, 2, 0)),
+        "bil": ((rows, bands, cols), (0, 2, 1)),
+        "bip": ((rows, cols, bands), (0, 1, 2)),
+    }[interleave]
+    stored = dtype.newbyteorder("<>"[order])
+    memory = np.memmap(data, stored, mode="r", offset=offset, shape=on_disk).transpose(back)
     cube = np.empty((rows, cols, bands), dtype)
     step = max(1, 2**24 // (cols * bands))
     steps = range(0, rows, step)
@@ -115,24 +129,26 @@ def _header(path, envi):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # spectral's remark on capital letters
-            return {key.lower(): value for key, value in envi.read_envi_header(str(path)).items()}
+            found = envi.read_envi_header(str(path))
     except (envi.EnviException, UnicodeDecodeError) as error:
+        wanted = "a text file that begins with the line 'ENVI'"
+        with open(path, "rb") as file:
+            if file.read(4) == b"ENVI":
+                wanted = "UTF-8 text that closes every brace it opens"
         raise InputError(
-            f"{path} is not an ENVI header: a text file that begins with the line 'ENVI' is "
-            "needed; export it again."
+            f"{path} is not an ENVI header: {wanted} is needed; correct or export it again."
         ) from error
+    # {Nanometers} is the same as Nanometers.
+    return {key.lower(): value[0] if isinstance(value, list) and len(value) == 1 else value
+            for key, value in found.items()}  # fmt: skip
 
 
 def _describe(image, fields, path):
     """Put what the header says of wavelengths, bands, scale and place into ``image``."""
-    units = fields.get("wavelength units")
+    image.units = fields.get("wavelength units")
     if "wavelength" in fields:
-        listed = per_band(_as_list(fields["wavelength"]), image.bands, "wavelengths", str(path))
-        image.wavelengths, note = in_nanometres(listed, units, str(path))
-        image.notes += [note] if note else []
-        if "fwhm" in fields:
-            widths = per_band(_as_list(fields["fwhm"]), image.bands, "band widths", str(path))
-            image.fwhm = widths * 1000 if note else widths
+        image.wavelengths = _as_list(fields["wavelength"])
+        image.fwhm = _as_list(fields["fwhm"]) if "fwhm" in fields else None
     if "bbl" in fields:
         entries = "entries in its bad band list"
         image.good_bands = per_band(_as_list(fields["bbl"]), image.bands, entries, str(path)) > 0
@@ -149,13 +165,15 @@ def _describe(image, fields, path):
 
 
 def _as_list(value):
-    return value if isinstance(value, list) else value.strip("{}").split(",")
+    """The entries of {...}; a comma after the last one does not announce another."""
+    parts = value if isinstance(value, list) else value.strip("{}").split(",")
+    return parts[:-1] if parts and not parts[-1].strip() else parts
 
 
 def _number(text, field, path):
     try:
         return float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         raise InputError(
             f"the header {path} says {field} = {text}: a number is needed; correct it."
         ) from None

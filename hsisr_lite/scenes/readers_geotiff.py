@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import Image, in_nanometres
+from hsisr_lite.scenes.image import Image
 
 _IN_WORDS = re.compile(r"([\d.]+(?:e-?\d+)?)\s*(nm|nano\w*|um|µm|micro\w*)\b", re.IGNORECASE)
 
@@ -72,16 +72,15 @@ def _describe(image, source, path):
     if declared is not None:
         image.scale = declared
     elif scales != {1.0}:
-        image.scale = 1 / scales.pop()
+        scale = scales.pop()
+        image.scale = 1 / scale if scale else np.inf  # refused with a sentence, as any bad scale
     found = [_centre(source, band) for band in source.indexes]
     units = {unit for _, unit in found}
     if len(units) == 1 and None not in units:
-        centres = [centre for centre, _ in found]
-        image.wavelengths, note = in_nanometres(centres, units.pop(), str(path))
-        image.notes += [note] if note else []
+        image.wavelengths, image.units = [centre for centre, _ in found], units.pop()
     widths = [_tag(source, band, "fwhm") for band in source.indexes]
     if image.wavelengths is not None and None not in widths:
-        image.fwhm = np.array(widths) * (1000 if image.notes else 1)
+        image.fwhm = widths
 
 
 def _centre(source, band):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.scenes.image import Image, in_nanometres, per_band
+from hsisr_lite.scenes.image import Image
 
 _CUBE = ("cube", "gt", "hsi")
 _CENTRES = ("wavelengths_nm", "wavelengths", "wavelength", "wl", "msi_wavelengths")
@@ -55,7 +55,7 @@ def open_npz(path):
     shapes, kinds = {}, {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for entry in archive.namelist():
+            for entry in (name for name in archive.namelist() if name.endswith(".npy")):
                 with archive.open(entry) as stream:
                     version = np.lib.format.read_magic(stream)
                     read = np.lib.format.read_array_header_1_0
@@ -116,16 +116,21 @@ def _open_mat73(path, h5py):
             # MATLAB counts the first axis fastest, HDF5 the last: the axes are reversed.
             shapes = {name: item.shape[::-1] for name, item in found.items()}
             kinds = {name: _kind73(item) for name, item in found.items()}
-    except OSError as error:
+    except Exception as error:  # h5py has a kind for every part of a damaged file
         raise _damaged(path, "a MATLAB file (v5 or v7.3)") from error
     shapes.update({name: () for name in groups})
     kinds.update({name: "O" for name in groups})
 
     def load(name):
+        if name in groups:
+            raise InputError(
+                f"'{name}' in {path} is a struct: an array of numbers is needed; save its fields "
+                "as variables."
+            )
         try:
             with h5py.File(path, "r") as file:
                 values = np.ascontiguousarray(file[name][()].T)
-        except OSError as error:
+        except Exception as error:
             raise _damaged(path, "a MATLAB file (v5 or v7.3)") from error
         if kinds[name] == "U":
             return np.array("".join(chr(code) for code in values.ravel()))
@@ -183,7 +188,8 @@ def _choose(arrays, variable, prefer):
             )
         return variable
     cubes = [name for name, shape in shapes.items()
-             if len(shape) == 3 and kinds[name] in "fiu" and name != "abundances"]  # fmt: skip
+             if len(shape) == 3 and 0 not in shape and kinds[name] in "fiu"
+             and name != "abundances"]  # fmt: skip
     for name in (*prefer, *_CUBE):
         if name in cubes:
             return name
@@ -197,7 +203,10 @@ def _choose(arrays, variable, prefer):
         if len(pickled) == len(shapes) and pickled:
             arrays.load(pickled[0])
     count = "no 3-D variable" if not cubes else f"{len(cubes)} 3-D variables"
-    remedy = "store the image as (rows, cols, bands)"
+    remedy = (
+        "store the image as (rows, cols, bands), or name the matrix of a one-band image, variable= "
+        "or in the shell --hsi-variable or --msi-variable"
+    )
     if cubes:
         remedy = "name one, variable= or in the shell --hsi-variable or --msi-variable"
     raise InputError(
@@ -212,7 +221,7 @@ def _flat_size(arrays, name):
         return None
     for row_key, col_key in _SIZES:
         rows, cols = arrays.numbers((row_key,), 1), arrays.numbers((col_key,), 1)
-        if rows is not None and cols is not None and int(rows[0] * cols[0]) in shape:
+        if rows is not None and cols is not None and rows[0] * cols[0] in shape:
             return int(rows[0]), int(cols[0])
     return None
 
@@ -243,12 +252,8 @@ def _image(arrays, variable, prefer):
         if centres is not None and centres.size in [shape[2] for shape in others]:
             centres = None  # they belong to another image of the file
     if centres is not None:
-        centres = per_band(centres, bands, "wavelengths", str(path))
-        image.wavelengths, note = in_nanometres(centres, arrays.text("wavelength_units"), str(path))
-        image.notes += [note] if note else []
-        widths = arrays.numbers(_WIDTHS, bands)
-        if widths is not None:
-            image.fwhm = widths.astype(np.float64) * (1000 if note else 1)
+        image.wavelengths, image.units = centres, arrays.text("wavelength_units")
+        image.fwhm = arrays.numbers(_WIDTHS, bands)
     good = arrays.numbers(_GOOD, bands)
     image.good_bands = None if good is None else good > 0
     for key in ("scale", "nodata"):
@@ -270,10 +275,10 @@ def _image(arrays, variable, prefer):
 def _add_materials(image, arrays):
     rows, cols, bands = image.cube.shape
     shape = arrays.shapes.get("endmembers", ())
-    if len(shape) == 2 and shape[1] == bands:
+    if len(shape) == 2 and shape[1] == bands and arrays.kinds["endmembers"] in "fiu":
         image.endmembers = np.asarray(arrays.load("endmembers"))
     shape = arrays.shapes.get("abundances", ())
-    if len(shape) == 3 and shape[:2] == (rows, cols):
+    if len(shape) == 3 and shape[:2] == (rows, cols) and arrays.kinds["abundances"] in "fiu":
         image.abundances = np.asarray(arrays.load("abundances"))
     if arrays.kinds.get("materials") == "U":
         names = np.asarray(arrays.load("materials")).ravel()

@@ -327,3 +327,119 @@ def test_a_geotiff_without_rasterio_names_the_extra(tmp_path, monkeypatch):
     with pytest.raises(InputError) as error:
         read_image(tmp_path / "a.tif")
     assert "pip install hsisr-lite[geotiff]" in sentence(error)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["wavelength = {450, 550, 2200,}\n", "wavelength = {\n450,\n550,\n2200\n}\n",
+     "wavelength = {0.45, 0.55, 2.2,}\nwavelength units = {Micrometers}\n",
+     "wavelength = {0.45, 0.55, 2.2}\nwavelength units = MICRON\n",
+     "wavelength = {450, 550, 2200}\nwavelength units = {nm}\n"
+     "data ignore value = {77}\nreflectance scale factor = {100}\nbbl = {1, 1, 1, }\n"],
+)  # fmt: skip
+def test_headers_as_other_programs_write_them_are_understood(tmp_path, lines):
+    path = raw_envi(tmp_path, numbers())
+    path.write_text(path.read_text() + lines)
+    np.testing.assert_allclose(read_image(path).wavelengths, [450, 550, 2200])
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"file compression": 1}, "without compression"), ({"byte order": 7}, "byte order = 7"),
+     ({"header offset": "x"}, "header offset = x"), ({"data ignore value": "{0, 1}"}, "a number"),
+     ({"wavelength": "{450, 550, 650", }, "closes every brace"),
+     ({"wavelength": "{nan, nan, nan}"}, "all NaN"),
+     ({"description": "{Zürich}"}, "UTF-8")],
+)  # fmt: skip
+def test_a_header_that_cannot_be_followed_is_one_sentence(tmp_path, fields, words):
+    path = raw_envi(tmp_path, numbers(), **fields)
+    if words == "UTF-8":
+        path.write_bytes(path.read_text().encode("latin-1"))
+    with pytest.raises(InputError, match=words) as error:
+        read_image(path)
+    sentence(error)
+
+
+def test_data_longer_than_the_header_says_are_warned_of(tmp_path):
+    path = raw_envi(tmp_path, numbers(), lines=3)
+    with pytest.warns(UserWarning, match="30 bytes more than its header describes"):
+        assert read_image(path).cube.shape == (3, 5, 3)
+
+
+@pytest.mark.parametrize("wrong", ["{a, b, c}", "{450, 550}", "{1, 2, 3}"])
+def test_wavelengths_of_ones_own_replace_wrong_ones_unread(tmp_path, wrong):
+    path = raw_envi(tmp_path, numbers(), wavelength=wrong, **{"wavelength units": "Index"})
+    with pytest.raises(InputError):
+        read_image(path)
+    assert read_image(path, wavelengths=CENTRES).wavelengths.tolist() == CENTRES
+
+
+def test_band_widths_that_are_none_are_left_out(tmp_path):
+    path = raw_envi(tmp_path, numbers(), wavelength="{450, 550, 650}", fwhm="{10, 0, -1}")
+    image = read_image(path)
+    assert image.fwhm is None and "not above zero" in image.notes[0]
+
+
+def test_bands_on_another_axis_are_recognised_by_their_wavelengths(tmp_path):
+    np.savez(tmp_path / "a.npz", cube=numbers(shape=(3, 4, 5)), wavelengths=CENTRES)
+    with pytest.raises(InputError, match="3 x 4 x 5 but 3 wavelengths: the bands must be the last"):
+        read_image(tmp_path / "a.npz")
+
+
+def test_a_struct_of_mat_73_is_one_sentence(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file.create_group("scene")["cube"] = numbers()
+    for variable in (None, "scene"):
+        with pytest.raises(InputError, match="is a struct"):
+            read_image(tmp_path / "a.mat", variable=variable)
+
+
+def test_a_mat_73_file_damaged_anywhere_is_one_sentence_or_an_image(tmp_path):
+    """h5py raises RuntimeError, KeyError and others, depending on the byte that is wrong."""
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w") as file:
+        file["cube"] = numbers()
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(1), 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=40):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_image(path)
+        except InputError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [({"cube": np.zeros((0, 3, 4))}, "no 3-D variable"),
+     ({"Y": numbers(shape=(20, 3)), "nRow": np.nan, "nCol": 5}, "no 3-D variable")],
+)  # fmt: skip
+def test_empty_cubes_and_sizes_that_are_none_are_one_sentence(tmp_path, arrays, words):
+    scipy.io.savemat(tmp_path / "a.mat", arrays)
+    with pytest.raises(InputError, match=words) as error:
+        read_image(tmp_path / "a.mat")
+    sentence(error)
+
+
+def test_what_is_not_numbers_beside_the_cube_is_passed_over(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, cube=numbers(), endmembers=np.full((2, 3), "a"),
+             abundances=np.full((4, 5, 2), "a"))  # fmt: skip
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "not an array")
+    image = read_image(path)
+    assert image.endmembers is None and image.abundances is None
+
+
+def test_a_geotiff_scale_of_zero_is_one_sentence(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="the geotiff extra is not installed")
+    profile = {"driver": "GTiff", "height": 2, "width": 2, "count": 3, "dtype": "uint16",
+               "transform": rasterio.Affine(1, 0, 5, 0, -1, 5)}  # fmt: skip
+    with rasterio.open(tmp_path / "a.tif", "w", **profile) as file:
+        file.write(np.ones((3, 2, 2), np.uint16))
+        file.scales = (0.0,) * 3
+    with pytest.raises(InputError, match=r"the scale of .* is inf"):
+        read_image(tmp_path / "a.tif")
