@@ -46,22 +46,12 @@ class Run:
                 f"device '{device}' is not known: one of {', '.join(DEVICES)} is needed; check "
                 "the argument and HSISR_DEVICE."
             )
+        if device == "cuda":
+            import torch  # only a method that is asked for a GPU waits for torch here
+
+            if not torch.cuda.is_available():
+                raise InputError(
+                    "device 'cuda' was asked for but torch sees no GPU: a CUDA build and driver "
+                    "are needed; use device='cpu'."
+                )
         return cls(budget, int(seed), device, progress)
-
-    def torch_device(self):
-        """The torch device to compute on; torch is loaded only here.
-
-        Raises
-        ------
-        InputError
-            ``cuda`` was asked for and torch sees no GPU.
-        """
-        import torch
-
-        found = torch.cuda.is_available()
-        if self.device == "cuda" and not found:
-            raise InputError(
-                "device 'cuda' was asked for but torch sees no GPU: a CUDA build and driver are "
-                "needed; use device='cpu'."
-            )
-        return torch.device("cuda" if found and self.device != "cpu" else "cpu")

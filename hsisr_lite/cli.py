@@ -29,6 +29,8 @@ def main(argv=None):
         0 when done, 2 for an input that cannot be used, 130 when interrupted.
     """
     args = _parser().parse_args(argv)
+    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show is no failure
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = _one_line
@@ -38,12 +40,23 @@ def main(argv=None):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except (InputError, OSError) as error:
-            print(f"hsisr-lite: {error}", file=sys.stderr)
+            print(f"hsisr-lite: {_sentence(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("hsisr-lite: interrupted, nothing was written.", file=sys.stderr)
             return 130
     return 0
+
+
+def _sentence(error):
+    """The system's own errors know a number and a file, but no remedy."""
+    if isinstance(error, InputError) or error.strerror is None:
+        return error
+    what = error.filename or "the output"
+    return (
+        f"{what} cannot be read or written ({error.strerror}): check its path, its permissions and "
+        "the room that is left."
+    )
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None):
@@ -135,7 +148,7 @@ def _fuse(args):
         device=args.device,
         progress=not args.quiet,
     )
-    save(result, out)
+    save(result, out, progress=not args.quiet)
     if args.quiet:
         return
     rows, cols, bands = result.hr_hsi.shape

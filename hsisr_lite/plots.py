@@ -1,4 +1,4 @@
-"""Figures with one look: labelled axes, shared scales, colours that everyone can tell apart.
+"""Figures with one look: labelled axes, shared scales, colours chosen for every eye.
 
 Every function returns a matplotlib Figure and shows nothing; pass it to :func:`hsisr_lite.show`
 with a text for readers who cannot see it, or return it from the ``draw`` of
@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-# Okabe and Ito's eight colours, then muted ones: the same material keeps its colour everywhere.
+# Okabe and Ito's eight colours, safe for every kind of colour vision, then muted ones that are
+# not: with more than eight lines, markers or labels must tell them apart.
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a200", "#000000",
     "#882255", "#44aa99", "#999933", "#aa4499", "#332288", "#117733", "#ddcc77", "#888888",

@@ -65,7 +65,7 @@ class FusionResult:
         )
 
 
-def save(result, path):
+def save(result, path, *, progress=True):
     """Write a result as ENVI, MAT, NPZ or GeoTIFF, chosen by the suffix of ``path``.
 
     Values go back to the LrHSI's units and type, invalid pixels to its no-data value; wavelengths
@@ -76,6 +76,8 @@ def save(result, path):
     result : FusionResult
     path : str or Path
         Ends in ``.hdr``, ``.mat``, ``.npz``, ``.tif`` or ``.tiff``.
+    progress : bool
+        Show a clock when writing takes more than a moment.
 
     Raises
     ------
@@ -110,4 +112,5 @@ def save(result, path):
         wavelengths=result.wavelengths,
         meta=result.meta,
         valid=result.valid,
+        progress=progress,
     )

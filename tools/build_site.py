@@ -35,7 +35,12 @@ def build(source, html):
     command = Path(sys.executable).with_name("jupyter-book")
     # --all: an incremental build does not copy changed scripts and styles again.
     options = ["build", source, "--all", "-W", "--keep-going", "-n", "--path-output", source]
-    status = subprocess.run([sys.executable, command, *options]).returncode
+    print("Building the site; warnings, if any, follow.", flush=True)
+    # Its own report names folders that are moved below; it is shown only when something failed.
+    run = subprocess.run([sys.executable, command, *options], stdout=subprocess.PIPE, text=True)
+    status = run.returncode
+    if status != 0:
+        print(run.stdout)
     if status == 0 and html != build_folder / "html":
         shutil.rmtree(html, ignore_errors=True)
         shutil.move(build_folder / "html", html)

@@ -1,9 +1,8 @@
 """Plausible reflectance spectra from closed forms, for the embedded scene.
 
 Each material is a smooth continuum times a few absorptions at the wavelengths where nature puts
-them:
-chlorophyll near 450 and 670 nm, the red edge near 715 nm, leaf water near 970, 1200, 1450 and 1940
-nm, iron oxide near 870 nm, clay near 2200 nm, cellulose near 2100 nm, carbonate near 2330 nm
+them: chlorophyll near 450 and 670 nm, the red edge near 715 nm, leaf water near 970, 1200, 1450 and
+1940 nm, iron oxide near 870 nm, clay near 2200 nm, cellulose near 2100 nm, carbonate near 2330 nm
 [clark1999]_.
 """
 
@@ -90,7 +89,7 @@ def _shade(nm):
 
 MATERIALS = {
     "irrigated crop": lambda nm: _leaf(nm, 1.0, 1.7, 0.48),
-    "dry crop": lambda nm: _leaf(nm, 1.0, 0.1, 0.48),
+    "stressed crop": lambda nm: _leaf(nm, 1.0, 0.1, 0.48),
     "clay tile": _tile,
     "painted metal": _painted_metal,
     "broadleaf trees": lambda nm: _leaf(nm, 1.4, 1.0, 0.40),
@@ -107,7 +106,7 @@ MATERIALS = {
     "shade": _shade,
 }
 
-METAMERS = (("irrigated crop", "dry crop"), ("clay tile", "painted metal"))
+METAMERS = (("irrigated crop", "stressed crop"), ("clay tile", "painted metal"))
 
 
 def endmembers(wavelengths):

@@ -1,12 +1,12 @@
 """The embedded scene: a small river valley whose every pixel is known exactly.
 
 Fields, roads, roofs, a river and trees are painted on a grid four times finer than the image;
-averaging
-4 x 4 fine cells gives abundances with sub-pixel mixing. Relief and texture darken pixels by adding
-a *shade* material, so the linear mixing model holds exactly: ``cube == abundances @ endmembers``.
+averaging 4 x 4 fine cells gives abundances with sub-pixel mixing. Relief and texture darken pixels
+by adding a *shade* material, so the linear mixing model holds: ``cube == abundances @ endmembers``.
 
-Two pairs of materials are **metamers**: irrigated and dry crop, clay tile and painted metal. Below
-1100 nm their spectra are the same, so no WorldView-2 pixel can tell them apart; only the LrHSI can.
+Two pairs of materials are **metamers**: irrigated and water-stressed crop, clay tile and painted
+metal. Below 1100 nm their spectra are the same, so no WorldView-2 pixel can tell them apart; only
+the LrHSI can.
 """
 
 import numpy as np
@@ -84,9 +84,9 @@ def _paint(rng):
 
     # Fields, some of them sown in strips a few pixels wide; water decides which strip is irrigated.
     fields = (
-        (0, 40, 0, 34, "irrigated crop", "dry crop", 2.6, 20.0),
+        (0, 40, 0, 34, "irrigated crop", "stressed crop", 2.6, 20.0),
         (0, 24, 38, 62, "straw", "pale soil", 7.0, 90.0),
-        (58, 96, 0, 30, "dry crop", "irrigated crop", 3.2, 75.0),
+        (58, 96, 0, 30, "stressed crop", "irrigated crop", 3.2, 75.0),
         (44, 56, 0, 30, "straw", "straw", 9.0, 0.0),
         (26, 42, 38, 62, "pale soil", "straw", 5.0, 45.0),
         (66, 96, 72, 96, "straw", "pale soil", 12.0, 10.0),
@@ -143,9 +143,9 @@ def _vary(shares, rng):
         (("pale soil",), "red soil", 0.3),
         (("straw",), "pale soil", 0.5),
         # Twins drift alike, or the MSI would see which is which.
-        (("irrigated crop", "dry crop"), "pale soil", 0.3),
-        (("irrigated crop", "dry crop"), "straw", 0.3),
-        (("irrigated crop", "dry crop"), "red soil", 0.25),
+        (("irrigated crop", "stressed crop"), "pale soil", 0.3),
+        (("irrigated crop", "stressed crop"), "straw", 0.3),
+        (("irrigated crop", "stressed crop"), "red soil", 0.25),
         (("clay tile", "painted metal"), "asphalt", 0.4),
         (("broadleaf trees",), "conifers", 0.5),
         (("asphalt",), "gravel", 0.5),

@@ -13,6 +13,7 @@ import numpy as np
 
 from hsisr_lite.arrays import InputError, as_image, as_wavelengths
 from hsisr_lite.scenes.georeference import as_envi, as_geotiff
+from hsisr_lite.scenes.image import checked_scale
 from hsisr_lite.scenes.readers import SUFFIXES
 from hsisr_lite.scenes.readers_envi import DTYPES
 from hsisr_lite.waiting import waiting
@@ -65,7 +66,7 @@ def check_target(path):
     return path
 
 
-def write_image(path, cube, *, wavelengths, meta, valid=None):
+def write_image(path, cube, *, wavelengths, meta, valid=None, progress=True):
     """Write an image back in the units and type of its source.
 
     Values are multiplied by ``meta["scale"]``, integers rounded and limited to their type's range,
@@ -83,6 +84,8 @@ def write_image(path, cube, *, wavelengths, meta, valid=None):
         ``scale``, ``dtype``, ``nodata``, ``fwhm``, ``georeference``; all optional.
     valid : (rows, cols) bool, optional
         False where there are no data.
+    progress : bool
+        Show a clock when writing takes more than a moment.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def write_image(path, cube, *, wavelengths, meta, valid=None):
     try:
         with tempfile.TemporaryDirectory(prefix=".hsisr-", dir=path.parent) as folder:
             drafts = [Path(folder) / final.name for final in finals]
-            with waiting(f"writing {path.name}"):
+            with waiting(f"writing {path.name}", progress=progress):
                 write(drafts, stored, wavelengths, {**meta, "nodata": nodata})
             _rename_all(drafts, finals)
     except InputError:
@@ -144,7 +147,7 @@ def _stored(cube, meta, valid):
     """Values in the source's units and type, with its no-data value, and that value."""
     dtype = np.dtype(_WIDER.get(meta.get("dtype", "float32"), meta.get("dtype", "float32")))
     nodata = meta.get("nodata")
-    values = cube.astype(np.float64) * float(meta.get("scale", 1.0))
+    values = cube.astype(np.float64) * checked_scale(meta.get("scale", 1.0), "the result")
     invalid = None if valid is None or np.all(valid) else ~np.asarray(valid, bool)
     if dtype.kind == "f":
         stored = values.astype(dtype)
@@ -169,6 +172,8 @@ def _stored(cube, meta, valid):
     stored = np.clip(rounded, limits.min, top).astype(dtype)
     if invalid is not None and nodata is None:
         nodata = limits.min if dtype.kind == "i" else limits.max
+        if dtype.itemsize == 8:  # headers hold it as float64: the last whole number that is exact
+            nodata = int(np.sign(nodata)) * 2**53
     if nodata is not None:
         # A measured value must not read back as "no data": the next count stands for it.
         beside = int(nodata) + (1 if nodata < limits.max else -1)
@@ -205,7 +210,8 @@ def _write_envi(drafts, stored, wavelengths, meta):
     fields.update(as_envi(meta.get("georeference")))
     if "coordinate system string" in fields:
         fields["coordinate system string"] = "{" + fields["coordinate system string"] + "}"
-    stored.astype(stored.dtype.newbyteorder("<"), copy=False).tofile(data)
+    with open(data, "wb") as file:  # not tofile, which does not say that the disk is full
+        file.write(np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")).data)
     envi.write_envi_header(str(header), fields)
 
 
@@ -262,7 +268,12 @@ def _write_tiff(drafts, stored, wavelengths, meta):
         try:
             with rasterio.open(drafts[0], "w", **profile) as file:
                 if crs is not None:
-                    file.crs = rasterio.crs.CRS.from_user_input(crs)
+                    try:
+                        file.crs = rasterio.crs.CRS.from_user_input(crs)
+                    except rasterio.errors.CRSError:
+                        # A damaged text about the place is no reason to lose the image.
+                        warnings.warn(f"the CRS '{crs:.60}' is not valid: it is left out.",
+                                      stacklevel=4)  # fmt: skip
                 file.write(np.moveaxis(stored, -1, 0))  # (bands, rows, cols)
                 file.scales = (1 / scale,) * bands
                 file.update_tags(reflectance_scale_factor=repr(scale))
@@ -273,7 +284,7 @@ def _write_tiff(drafts, stored, wavelengths, meta):
                         tags["fwhm"] = repr(float(meta["fwhm"][band]))
                     file.update_tags(band + 1, **tags)
         except rasterio.errors.RasterioError as error:
-            raise OSError(str(error)) from error
+            raise OSError(str(error.__cause__ or error)) from error
 
 
 def _plain(number):

@@ -1,8 +1,8 @@
 """Regression baselines against figures measured with implementations that are not ours.
 
 Protocol of ``classical_bar.json``: the cube is cropped to a multiple of the ratio; LrHSI through
-the
-r x r Gaussian of FWHM r, HrMSI through the file's SRF; no noise; PSF known; PSNR with band maxima.
+the r x r Gaussian of FWHM r, HrMSI through the file's SRF; no noise; PSF
+known; PSNR with band maxima.
 """
 
 import json
