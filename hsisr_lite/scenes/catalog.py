@@ -232,6 +232,11 @@ def _fetch(name, facts, file):
             f"the download of scene '{name}' from {address} has another SHA-256 than "
             f"{file['sha256'][:12]}..., so nothing was kept: try again later, or {by_hand}."
         ) from None
+    except OSError as error:
+        raise type(error)(
+            f"the download cache {folder} cannot be written to ({error.strerror or error}): make "
+            f"room or give permission there, or set HSISR_DATA to a folder with {name}/cube.npz."
+        ) from None
     finally:
         bar.close()
         with contextlib.suppress(OSError):

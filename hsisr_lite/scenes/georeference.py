@@ -70,8 +70,7 @@ def as_geotiff(georeference):
         column, row, x, y, width, height = (float(part) for part in info[1:7])
     except ValueError:
         return crs, None  # no tie point: the projection alone is kept
-    if crs is None and info[0] == "UTM" and len(info) > 8:
-        crs = f"EPSG:{(32600 if info[8].startswith('N') else 32700) + int(info[7])}"
+    crs = _crs_of(info) if crs is None else crs
     transform = (width, 0.0, x - (column - 1) * width, 0.0, -height, y + (row - 1) * height)
     return crs, transform
 
@@ -101,6 +100,26 @@ def refined(georeference, ratio):
             return None
         finer["map info"] = info
     return finer
+
+
+def _crs_of(info):
+    """EPSG code for ENVI's map info, where its projection and datum are known, else ``None``."""
+    words = [*(str(part).strip() for part in info[7:]), "", "", ""]
+    if info[0] == "UTM":
+        zone, side, datum = words[:3]
+    elif info[0] == "Geographic Lat/Lon":
+        zone, side, datum = "", "", words[0]
+    else:
+        return None
+    # Without a datum WGS-84 is meant; any other lies up to hundreds of metres away.
+    if datum and not datum.startswith(("WGS-84", "WGS 84", "WGS84", "units=")):
+        warnings.warn(f"the datum '{datum}' is not known here: the CRS is left out.", stacklevel=3)
+        return None
+    if info[0] != "UTM":
+        return "EPSG:4326"
+    if not side or not zone.isdigit() or not 1 <= int(zone) <= 60:
+        return None
+    return f"EPSG:{(32600 if side.startswith('N') else 32700) + int(zone)}"
 
 
 def _utm_zone(crs):

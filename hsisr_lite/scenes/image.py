@@ -31,7 +31,7 @@ class Image:
     nodata : float, optional
         Stored value that means "nothing was measured here".
     valid : (rows, cols) bool, optional
-        False where a band holds no data; filled in by ``prepare``.
+        False where the file's own mask or a band holds no data; completed by ``prepare``.
     endmembers : (materials, bands) array, optional
     abundances : (rows, cols, materials) array, optional
     materials : list of str, optional

@@ -200,6 +200,8 @@ def _sorted(image):
 
 def _with_mask(image):
     missing = _missing(image.cube, image.nodata)
+    if image.valid is not None:
+        missing |= ~image.valid[:, :, None]
     if image.cube.dtype.kind == "f":
         bad = ~np.isfinite(image.cube) & ~missing
         if bad.any():
@@ -215,8 +217,8 @@ def _with_mask(image):
         return replace(image, valid=None)
     if not valid.any():
         raise InputError(
-            f"every pixel of {_called(image)} holds the no-data value {image.nodata:g} in some "
-            "band: at least one complete pixel is needed; mark the incomplete bands bad."
+            f"every pixel of {_called(image)} is without data in some band (no-data value "
+            f"{image.nodata}): a complete pixel is needed; mark the incomplete bands bad."
         )
     rows, cols = distance_transform_edt(~valid, return_distances=False, return_indices=True)
     note = (

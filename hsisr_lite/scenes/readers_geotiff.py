@@ -59,6 +59,9 @@ def read_geotiff(path):
 
 def _describe(image, source, path):
     image.nodata = None if source.nodata is None else float(source.nodata)
+    flags = source.mask_flag_enums[0]
+    if [flag.name for flag in flags] == ["per_dataset"]:  # a mask of its own, inside or as .msk
+        image.valid = source.dataset_mask() > 0
     if not source.transform.is_identity:
         crs = source.crs.to_wkt() if source.crs else ""
         image.georeference = {"crs": crs, "transform": tuple(source.transform)[:6]}

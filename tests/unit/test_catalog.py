@@ -293,3 +293,12 @@ def test_an_array_is_sent_to_the_class_for_it(monkeypatch):
     monkeypatch.setenv("HSISR_SCENE", "atlantis")
     with pytest.raises(InputError, match=r"'atlantis' is not known.*correct or unset HSISR_SCENE"):
         load_scene()
+
+
+def test_a_cache_that_cannot_be_written_names_the_way_round(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.delenv("HSISR_DATA", raising=False)
+    monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path / "file" / "hsisr_lite")
+    with pytest.raises(OSError, match=r"cannot be written to .* set HSISR_DATA") as error:
+        load_scene("samson")
+    assert "\n" not in str(error.value)

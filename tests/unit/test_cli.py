@@ -181,3 +181,22 @@ def test_no_input_is_replaced_by_whatever_path(files, tmp_path, capsys, way):
     assert cli.main(["fuse", *files, "--out", str(out)]) == 2
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert "would" in (error := capsys.readouterr().err) and "replace" in error
+
+
+def test_an_error_of_the_system_is_a_sentence_too(files, tmp_path, capsys, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", "lr.img")
+
+    monkeypatch.setattr("hsisr_lite.degradation.loading.load_pair", refused)
+    assert cli.main(["fuse", *files, "--out", str(tmp_path / "a.npz")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("hsisr-lite: lr.img cannot be read or written (Permission denied): ")
+
+
+def test_a_terminal_that_knows_few_letters_is_no_failure(files, tmp_path):
+    out = tmp_path / "fusão.npz"
+    done = subprocess.run(
+        [sys.executable, "-m", "hsisr_lite", "fuse", *files, "--out", str(out)],
+        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and out.is_file() and b"fus\\xe3o.npz" in done.stdout, done.stderr

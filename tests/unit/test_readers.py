@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 
 from hsisr_lite.arrays import InputError
+from hsisr_lite.scenes.prepare import prepare
 from hsisr_lite.scenes.readers import read_image
 
 RNG = np.random.default_rng(0)
@@ -443,3 +444,16 @@ def test_a_geotiff_scale_of_zero_is_one_sentence(tmp_path):
         file.scales = (0.0,) * 3
     with pytest.raises(InputError, match=r"the scale of .* is inf"):
         read_image(tmp_path / "a.tif")
+
+
+def test_the_mask_of_a_geotiff_is_its_no_data(tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="the geotiff extra is not installed")
+    mask = np.array([[255, 0], [255, 255]], np.uint8)
+    profile = {"driver": "GTiff", "height": 2, "width": 2, "count": 3, "dtype": "uint16",
+               "transform": rasterio.Affine(1, 0, 5, 0, -1, 5)}  # fmt: skip
+    with rasterio.open(tmp_path / "a.tif", "w", **profile) as file:
+        file.write(np.arange(1, 13, dtype=np.uint16).reshape(3, 2, 2))  # (bands, rows, cols)
+        file.write_mask(mask)
+    image = prepare(read_image(tmp_path / "a.tif", wavelengths=CENTRES))
+    assert np.array_equal(image.valid, mask > 0)
+    assert image.cube[0, 1].tolist() != [2, 6, 10]  # a valid neighbour's spectrum instead

@@ -8,6 +8,7 @@ import pytest
 from hsisr_lite.arrays import InputError
 from hsisr_lite.results import save
 from hsisr_lite.scenes import writers
+from hsisr_lite.scenes.georeference import as_geotiff
 from hsisr_lite.scenes.prepare import prepare, scaled
 from hsisr_lite.scenes.readers import read_image
 from hsisr_lite.scenes.writers import write_image
@@ -223,3 +224,45 @@ def test_a_rotated_grid_is_left_out_with_a_warning(tmp_path, place):
 def test_only_a_result_is_saved(tmp_path):
     with pytest.raises(InputError, match="ndarray: a FusionResult is needed"):
         save(np.ones((2, 2, 3)), tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_a_mask_survives_in_64_bits(path, dtype):
+    valid = np.array([[True, False]])
+    write_image(path, np.ones((1, 2, 3)), wavelengths=CENTRES, meta={"dtype": dtype}, valid=valid)
+    assert np.array_equal(prepare(read_image(path)).valid, valid)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, np.nan, "a"])
+def test_a_scale_that_is_none_is_not_written(path, scale):
+    with pytest.raises(InputError, match="a positive number is needed"):
+        write_image(path, np.ones((1, 2, 3)), wavelengths=CENTRES, meta={"scale": scale})
+    assert left(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"crs": "garbage[", "transform": UTM["transform"]},
+     {"map info": [*MAP_INFO[:9], "North America 1927"]},
+     {"map info": MAP_INFO, "coordinate system string": "garbage["}],
+)  # fmt: skip
+def test_a_crs_that_is_not_understood_costs_the_crs_only(tmp_path, place):
+    pytest.importorskip("rasterio", reason="the geotiff extra is not installed")
+    with pytest.warns(UserWarning, match="left out"):
+        write_image(tmp_path / "a.tif", np.ones((2, 2, 3)), wavelengths=CENTRES,
+                    meta={"georeference": place})  # fmt: skip
+    found = read_image(tmp_path / "a.tif").georeference
+    assert found == {"crs": "", "transform": UTM["transform"]}
+
+
+@pytest.mark.parametrize("zone", ["abc", "99", "0"])
+def test_a_utm_zone_that_is_none_keeps_the_grid(zone):
+    info = [*MAP_INFO[:7], zone, " North"]
+    assert as_geotiff({"map info": info}) == (None, UTM["transform"])
+
+
+def test_words_of_envi_become_a_crs():
+    assert as_geotiff({"map info": [*MAP_INFO[:8], " North"]})[0] == "EPSG:32633"
+    assert as_geotiff({"map info": [*MAP_INFO[:8], "South", "units=Meters"]})[0] == "EPSG:32733"
+    degrees = ["Geographic Lat/Lon", "1", "1", "10", "50", "0.1", "0.1", "WGS-84", "units=Degrees"]
+    assert as_geotiff({"map info": degrees})[0] == "EPSG:4326"
