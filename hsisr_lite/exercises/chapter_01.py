@@ -1,8 +1,11 @@
 """Checks of chapter 01, A cube of light: each knows what typical wrong answers reveal."""
 
+import re
+from numbers import Real
+
 import numpy as np
 
-from hsisr_lite.exercises.feedback import Right, WrongAnswer, answered, call
+from hsisr_lite.exercises.feedback import Right, WrongAnswer, answered, array_from
 
 _ROWS, _COLS, _BANDS, _RATIO, _MSI_BANDS = 120, 160, 200, 4, 8  # as the exercise states them
 _X = _ROWS * _COLS * _BANDS
@@ -61,8 +64,17 @@ def check_counts(counts):
     WrongAnswer
         An answer is missing or wrong; the sentence says what it reveals.
     """
+    if not isinstance(answered(counts), dict):
+        raise WrongAnswer(
+            f"counts has the type {type(counts).__name__}: keep it a dict, one number for each name."
+        )
     for name, right in _RIGHT_COUNTS.items():
-        value = answered(answered(counts).get(name))
+        value = answered(counts.get(name))
+        if not isinstance(value, Real):
+            raise WrongAnswer(
+                f"{name} has the type {type(value).__name__}: write one number, without quotes or brackets."
+            )
+        value = float(value)
         if np.isclose(value, right, rtol=1e-2 if name == "unknowns" else 1e-9):
             continue
         for wrong, reason in _WRONG_COUNTS[name].items():
@@ -93,15 +105,16 @@ def check_band_at(band_at):
     Raises
     ------
     WrongAnswer
-        Wrong axis, wavelength used as an index, the band above instead of the nearest, and so on.
+        Wrong axis, wavelength used as an index, the band above instead of the nearest, even steps
+        taken for granted, and so on.
     """
-    # The steps are uneven and every axis has its own size, so that no two mistakes look alike.
-    wavelengths = np.array([400.0, 450, 470, 560, 640, 700])
+    # The steps are so uneven, and every axis has its own size, that no two mistakes look alike.
+    wavelengths = np.array([400.0, 420, 440, 530, 640, 700])
     cube = np.arange(8 * 7 * 6, dtype=float).reshape(8, 7, 6)  # (rows, cols, bands)
     # In turn: nearer below, nearer above, hit exactly, before the first band, after the last.
-    for nm, right in ((500, 2), (620, 4), (450, 1), (300, 0), (900, 5)):
+    for nm, right in ((480, 2), (600, 4), (420, 1), (300, 0), (900, 5)):
         try:
-            image = np.asarray(call(band_at, cube, wavelengths, nm))
+            image = array_from(band_at, cube, wavelengths, nm)
         except IndexError:
             raise WrongAnswer(
                 f"{nm} is a wavelength, not an index: first find which band lies nearest to it."
@@ -120,7 +133,7 @@ def check_band_at(band_at):
             )
         if image.shape != (8, 7):
             raise WrongAnswer(f"the result has shape {image.shape}: (rows, cols) is wanted.")
-        found = int(image[0, 0])  # the cube counts upwards, so its first pixel names the band
+        found = int(np.nan_to_num(image[0, 0], nan=-1.0))  # the first pixel names the band
         if not 0 <= found < 6 or not np.array_equal(image, cube[:, :, found]):
             raise WrongAnswer("the result is no band of the cube: return it as it is.")
         if found == right:
@@ -132,15 +145,29 @@ def check_band_at(band_at):
             )
         if found == int(np.argmax(np.abs(wavelengths - nm))):
             raise WrongAnswer("you get the farthest band: argmin, not argmax.")
-        side = "next above" if wavelengths[found] > nm else "next below"
+        above = int(np.searchsorted(wavelengths, nm))
+        if found not in (above - 1, above) and found in _as_if_even(wavelengths, nm):
+            raise WrongAnswer(
+                "you count in even steps: the centres of the bands need not be evenly spaced, and "
+                "these are not; compare nm with each of them."
+            )
+        side = {above: ", the next above", above - 1: ", the next below"}.get(found, "")
         raise WrongAnswer(
-            f"for {nm} nm you return the band at {wavelengths[found]:g} nm, the {side}: "
+            f"for {nm} nm you return the band at {wavelengths[found]:g} nm{side}: "
             f"{wavelengths[right]:g} nm is nearer."
         )
     return Right(
         "Bands are the last axis, and the nearest one need not be the next above. A "
         "wavelength outside the range gives the band at the end: check that this is what you want."
     )
+
+
+def _as_if_even(wavelengths, nm):
+    """The indices found by dividing by one step, the mean, the first or the median one."""
+    steps = np.diff(wavelengths)
+    quotients = (nm - wavelengths[0]) / np.array([steps.mean(), steps[0], np.median(steps)])
+    found = np.concatenate([np.round(quotients), np.floor(quotients)])
+    return set(np.clip(found, 0, len(steps)).astype(int).tolist())
 
 
 def check_project(project):
@@ -159,15 +186,23 @@ def check_project(project):
     ------
     WrongAnswer
         Not centred, mean not put back, mean over the wrong axis, coordinates instead of spectra,
-        one component more or fewer.
+        another number of components than K.
     """
     rng = np.random.default_rng(1)
     # A mean that is large and far from every component: forgetting it cannot go unnoticed.
     spread = np.array([5.0, 4, 3, 2, 1])[:, None] * rng.standard_normal((5, 12))
     pixels = 10 + 3 * np.arange(12) + rng.standard_normal((40, 5)) @ spread  # (pixels, bands)
-    kept = 2
-    result = np.asarray(call(project, pixels.copy(), kept))
-    if result.shape == (40, kept):
+    for kept in (2, 4):  # two values: a number written in place of K passes one of them
+        _check_projection(array_from(project, pixels.copy(), kept), pixels, kept)
+    return Right(
+        "The mean costs one spectrum for the whole scene; without it, the first component "
+        "would be spent on it."
+    )
+
+
+def _check_projection(result, pixels, kept):
+    """Raise :class:`WrongAnswer` unless ``result`` is the best that ``kept`` numbers can do."""
+    if result.shape == (len(pixels), kept):
         raise WrongAnswer(
             "you return the coordinates, K per pixel: multiply by the components again, and add "
             "the mean."
@@ -177,10 +212,7 @@ def check_project(project):
     mean = pixels.mean(axis=0)
     right = mean + _nearest_rank(pixels - mean, kept)
     if np.allclose(result, right, atol=1e-6):
-        return Right(
-            "The mean costs one spectrum for the whole scene; without it, the first component "
-            "would be spent on it."
-        )
+        return
     pixel_mean = pixels.mean(axis=1, keepdims=True)
     centred = pixels - mean
     left_vectors, _, components = np.linalg.svd(centred, full_matrices=False)
@@ -219,6 +251,13 @@ def check_project(project):
             "you kept one component too many: Vt[:K] holds the first K.",
         ),
         (pixels, "nothing was left out: keep the first K rows of Vt only."),
+        *(
+            (
+                mean + _nearest_rank(centred, n),
+                f"for K = {kept} you keep {n} components: use K, not a number of your own.",
+            )
+            for n in range(5)
+        ),
     )
     for wrong, reason in typical:
         if np.allclose(result, wrong, atol=1e-6):
@@ -237,9 +276,9 @@ def _nearest_rank(matrix, rank):
 
 
 _STATEMENTS = {
-    "a": (True, "the block has r * r places, and one coarse pixel is all that is known of them."),
-    "b": (False, "bands inside the same range may still miss the wavelengths where the twins "
-          "differ; a band beyond 1100 nm helps more than ten before it."),
+    "a": (True, "the block has r * r places, and its one coarse pixel names none of them."),
+    "b": (False, "twins that agree all over the camera's range stay twins, however many bands "
+          "divide it; one band where they differ would separate them."),
     "c": (True, "the LrHSI measures the bands where the twins differ, as a mean over the block."),
     "d": (False, "any map of one pixel, however curved, gives one answer for one input, and the "
           "twins are the same input."),
@@ -263,7 +302,13 @@ def check_statements(letters):
     WrongAnswer
         A false statement is marked or a true one is missing; the sentence says why.
     """
-    letters = {str(letter).strip().lower() for letter in answered(letters)}
+    if isinstance(answered(letters), str):
+        letters = re.split(r"[\s,;]+", letters.strip())
+    if not isinstance(letters, (set, frozenset, list, tuple)):
+        raise WrongAnswer(
+            f"{letters!r} is no set of letters: write them like {{'x', 'y'}}, with quotes."
+        )
+    letters = {str(letter).strip().lower() for letter in letters}
     if unknown := letters - set(_STATEMENTS):
         raise WrongAnswer(
             f"{', '.join(sorted(unknown))}: the statements are {', '.join(_STATEMENTS)}."

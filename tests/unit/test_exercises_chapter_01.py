@@ -47,6 +47,7 @@ def still_open(*_):
         (check.check_project, lambda x, K: x.mean(0) + _by_eigenvectors(x - x.mean(0), K)),
         (check.check_statements, {"a", "c"}),
         (check.check_statements, ["C", "A "]),
+        (check.check_statements, "a, c"),
     ],
 )
 def test_right_answers_are_accepted_with_a_sentence(accept, answer):
@@ -119,6 +120,34 @@ def test_wrong_counts_are_named(name, value, reveals):
         check.check_counts(COUNTS | {name: value})
 
 
+@pytest.mark.parametrize(
+    ("counts", "reveals"),
+    [
+        ([3_840_000, 240_000], "counts has the type list"),
+        (3_840_000, "counts has the type int"),
+        (COUNTS | {"X": [120, 160, 200]}, "X has the type list: write one number"),
+        (COUNTS | {"bytes": "15 MB"}, "bytes has the type str: write one number"),
+        (COUNTS | {"Z": float("nan")}, "count again"),
+    ],
+)
+def test_counts_of_another_kind_get_a_sentence(counts, reveals):
+    with pytest.raises(WrongAnswer, match=reveals):
+        check.check_counts(counts)
+
+
+@pytest.mark.parametrize("accept", [check.check_band_at, check.check_project])
+@pytest.mark.parametrize("answer", [lambda: 1, lambda a: a, lambda a, b, c, d: a])
+def test_a_function_of_other_arguments_gets_a_sentence(accept, answer):
+    with pytest.raises(WrongAnswer, match=r"does not take \d arguments"):
+        accept(answer)
+
+
+def test_an_error_inside_the_function_stays_the_readers_own():
+    """Only a wrong number of arguments is explained; an error of the body keeps its traceback."""
+    with pytest.raises(TypeError, match="unsupported operand"):
+        check.check_project(lambda pixels, K: "pixels" - pixels.sum)
+
+
 WRONG_BANDS = [
     (lambda x, w, nm: x[:, :, int(nm)], "not an index"),
     (lambda x, w, nm: x[np.abs(w - nm).argmin()], "rows or columns"),
@@ -131,6 +160,15 @@ WRONG_BANDS = [
     (lambda x, w, nm: np.abs(w - nm).argmin(), "one number"),
     (lambda x, w, nm: w, "shape \\(6,\\)"),
     (lambda x, w, nm: band_at(x, w, nm) / 2, "no band of the cube"),
+    (lambda x, w, nm: band_at(x, w, nm) * np.nan, "no band of the cube"),
+    (lambda x, w, nm: x[..., round((nm - w[0]) / np.ptp(w) * (len(w) - 1))], "even steps"),
+    (lambda x, w, nm: x[..., int((nm - w[0]) / np.diff(w).mean())], "even steps"),
+    (lambda x, w, nm: x[..., int((nm - w[0]) // (w[1] - w[0]))], "even steps"),
+    (lambda x, w, nm: band_at(x, np.linspace(w[0], w[-1], len(w)), nm), "even steps"),
+    (lambda x, w, nm: x[..., -1], "farthest"),
+    (lambda x, w, nm: x[..., 3 if nm > 500 else 2], "next below: 640"),
+    (lambda x, w, nm: "an image", "a str that is no array"),
+    (lambda x, w, nm: {"image": x}, "a dict that is no array"),
 ]
 
 
@@ -180,6 +218,10 @@ WRONG_PROJECTIONS = [
     (lambda x, K: x, "nothing was left out"),
     (lambda x, K: x.T, "shape \\(12, 40\\)"),
     (lambda x, K: 0 * x, "smallest possible"),
+    (lambda x, K: project(x, 2), "for K = 4 you keep 2"),
+    (lambda x, K: project(x, 4), "for K = 2 you keep 4"),
+    (lambda x, K: project(x, 0), "for K = 2 you keep 0"),
+    (lambda x, K: (x, K), "a tuple that is no array"),
 ]
 
 
@@ -197,6 +239,11 @@ def test_wrong_projections_are_named(answer, reveals):
         ({"c"}, "a is true"),
         ({"a"}, "c is true"),
         ({"a", "c", "e"}, "e: the statements are"),
+        ("a, b", "b is false"),
+        ("ac", "ac: the statements are"),
+        (set(), "a is true"),
+        (5, "5 is no set of letters"),
+        (True, "True is no set of letters"),
     ],
 )
 def test_wrong_statements_are_named(letters, reveals):
