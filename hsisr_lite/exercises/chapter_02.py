@@ -19,7 +19,10 @@ def follow_one_photon(coarse_pixel, psf_entry):
     >>> follow_one_photon((2, 0), (5, 6))
     '21 = 2 x 8 + 5 and 6 = 0 x 8 + 6; block and place in the block.'
     """
-    coarse_pixel, psf_entry = tuple(answered(coarse_pixel)), tuple(answered(psf_entry))
+    for answer in (answered(coarse_pixel), answered(psf_entry)):
+        if np.shape(answer) != (2,):
+            raise WrongAnswer("write each place as two numbers, (row, column).")
+    coarse_pixel, psf_entry = tuple(coarse_pixel), tuple(psf_entry)
     if coarse_pixel == (0, 2) or psf_entry == (6, 5):
         raise WrongAnswer("Rows come first: the bright pixel is in row 21, column 6.")
     if coarse_pixel == (3, 1):
@@ -87,28 +90,34 @@ def noise_level(noise_sd):
         With what the mistake reveals.
     """
     image = 0.5 + 0.2 * np.random.default_rng(0).random((20, 30, 4))
-    power = np.mean(image**2)
-    found = call(noise_sd, image, 25)
+    for snr_db in (25, 40):
+        _one_noise_level(image, snr_db, call(noise_sd, image, snr_db))
+    return Right("10 dB more SNR means sqrt(10) times less noise.")
+
+
+def _one_noise_level(image, snr_db, found):
+    power, fraction = np.mean(image**2), 10 ** (snr_db / 20)
     wrong_turns = {
-        "That is the variance; the question asks for its square root.": power / 10**2.5,
+        "That is the variance; the question asks for its square root.": power / fraction**2,
         "You divided decibels by 20 inside the power: either power and 10, or amplitude and 20.": (
-            np.sqrt(power / 10**1.25)
+            np.sqrt(power / fraction)
         ),
         "You used the variance of the image: the SNR here compares with mean(x^2), brightness "
-        "included.": image.std() / 10**1.25,
-        "You used the mean of x; the signal's power is the mean of x^2.": image.mean() / 10**1.25,
-        "You used the maximum: that is the peak SNR, another quantity.": image.max() / 10**1.25,
+        "included.": image.std() / fraction,
+        "You used the mean of x; the signal's power is the mean of x^2.": image.mean() / fraction,
+        "You used the maximum: that is the peak SNR, another quantity.": image.max() / fraction,
         "The sign of the decibels is wrong: more SNR must mean less noise.": np.sqrt(power)
-        * 10**1.25,
+        * fraction,
     }
     if np.ndim(found) != 0:
         raise WrongAnswer("One number for the whole image, please, not an array.")
-    if np.isclose(found, np.sqrt(power / 10**2.5), rtol=1e-6):
-        return Right("10 dB more SNR means sqrt(10) times less noise.")
+    wanted = np.sqrt(power) / fraction
+    if np.isclose(found, wanted, rtol=1e-6):
+        return
     for reveals, answer in wrong_turns.items():
         if np.isclose(found, answer, rtol=1e-6):
             raise WrongAnswer(reveals)
-    raise WrongAnswer(f"at 25 dB this image needs {np.sqrt(power / 10**2.5):.4f}, not {found:.4f}.")
+    raise WrongAnswer(f"at {snr_db} dB this image needs {wanted:.4f}, not {found:.4f}.")
 
 
 def displaced(displacement):
@@ -132,7 +141,9 @@ def displaced(displacement):
         2.0: "Compare centres, not starts and ends: 4i - 3 + 3.5 with 4i + 1.5.",
         3.0: "That is the start of the window; its light comes from around its centre, 3.5 on.",
     }
-    if answered(displacement) == 1:
+    if not isinstance(answered(displacement), (int, float)):
+        raise WrongAnswer("one signed number, please: + for down and right, - for up and left.")
+    if displacement == 1:
         return Right("Light from 4i + 0.5 is drawn at 4i + 1.5, one pixel down and right.")
     raise WrongAnswer(
         reveals.get(displacement, "Where is the centre of a window, and where of a block?")

@@ -13,6 +13,8 @@ from hsisr_lite.exercises.feedback import WrongAnswer
     ("coarse_pixel", "psf_entry", "reveals"),
     [
         (..., (5, 6), "no answer yet"),
+        (2, 5, "two numbers"),
+        ("20", "56", "two numbers"),
         ((0, 2), (6, 5), "Rows come first"),
         ((3, 1), (5, 6), "rounded up"),
         ((21, 6), (5, 6), "Which block"),
@@ -59,6 +61,7 @@ def test_wrong_adjoints_are_recognised(spread, reveals):
         (lambda x, db: np.sqrt(np.mean(x**2)) * 10 ** (db / 20), "sign of the decibels"),
         (lambda x, db: np.sqrt(np.mean(x**2, axis=(0, 1))), "One number"),
         (lambda x, db: 0.1, "not 0.1"),
+        (lambda x, db: noise_sd(x, 25), "at 40 dB"),
     ],
 )
 def test_wrong_noise_levels_are_recognised(sd, reveals):
@@ -69,7 +72,9 @@ def test_wrong_noise_levels_are_recognised(sd, reveals):
 
 @pytest.mark.parametrize(
     ("displacement", "reveals"),
-    [(..., "no answer yet"), (-1, "size is right"), (0.5, "trap"), (0, "Where do the windows"),
+    [(..., "no answer yet"),
+     ([1], "one signed number"), ("1", "one signed number"),
+     (-1, "size is right"), (0.5, "trap"), (0, "Where do the windows"),
      (2, "Compare centres"), (3, "start of the window"), (7, "centre of a window")],
 )  # fmt: skip
 def test_wrong_displacements_are_recognised(displacement, reveals):
