@@ -99,7 +99,11 @@ class ObservedPair:
                     "centre per band is needed; correct the list."
                 )
             put("msi_wavelengths", centres)
-        if self.noise is not None and (len(self.noise) != 2 or min(self.noise) < 0):
+        if self.noise is not None and not (
+            np.shape(self.noise) == (2,)
+            and np.min(self.noise) >= 0
+            and np.isfinite(self.noise).all()
+        ):
             raise InputError(
                 f"noise is {self.noise!r}: two standard deviations of at least 0 are needed, of "
                 "the LrHSI and of the HrMSI; use None where they are unknown."

@@ -183,6 +183,7 @@ def settle_bands(image, given=None):
         image.fwhm = None  # of no known unit
         return
     rows, cols, bands = image.cube.shape
+    listed = np.asarray(listed, dtype=object)  # rows of unequal length are judged by per_band
     if np.size(listed) != bands and np.size(listed) in (rows, cols):
         raise InputError(
             f"{image.source} has the shape {rows} x {cols} x {bands} but {np.size(listed)} "

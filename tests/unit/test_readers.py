@@ -375,6 +375,12 @@ def test_wavelengths_of_ones_own_replace_wrong_ones_unread(tmp_path, wrong):
     assert read_image(path, wavelengths=CENTRES).wavelengths.tolist() == CENTRES
 
 
+def test_a_ragged_list_of_wavelengths_is_one_sentence(tmp_path):
+    path = raw_envi(tmp_path, numbers())
+    with pytest.raises(InputError, match="not numbers"):
+        read_image(path, wavelengths=[[450], [550, 650], [750]])
+
+
 def test_band_widths_that_are_none_are_left_out(tmp_path):
     path = raw_envi(tmp_path, numbers(), wavelength="{450, 550, 650}", fwhm="{10, 0, -1}")
     image = read_image(path)

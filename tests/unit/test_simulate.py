@@ -172,3 +172,9 @@ def test_only_a_scene_is_degraded(given):
 def test_a_sensor_that_is_no_name_is_one_sentence(scene, sensor):
     with pytest.raises(InputError, match="is not known"):
         simulate(scene, sensor=sensor)
+
+
+@pytest.mark.parametrize("noise", [3, (np.nan, 0.1), (0.1, np.inf), (-0.1, 0.1), (0.1,)])
+def test_noise_is_two_finite_levels(noise):
+    with pytest.raises(InputError, match="two standard deviations"):
+        ObservedPair(np.ones((2, 2, 2)), np.ones((4, 4, 1)), 2, [500, 600], noise=noise)
