@@ -66,13 +66,15 @@ def check_counts(counts):
     """
     if not isinstance(answered(counts), dict):
         raise WrongAnswer(
-            f"counts has the type {type(counts).__name__}: keep it a dict, one number for each name."
+            f"counts has the type {type(counts).__name__}: keep it a dict, one number for each "
+            "name."
         )
     for name, right in _RIGHT_COUNTS.items():
         value = answered(counts.get(name))
         if not isinstance(value, Real):
             raise WrongAnswer(
-                f"{name} has the type {type(value).__name__}: write one number, without quotes or brackets."
+                f"{name} has the type {type(value).__name__}: write one number, without quotes or "
+                "brackets."
             )
         value = float(value)
         if np.isclose(value, right, rtol=1e-2 if name == "unknowns" else 1e-9):
