@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+import numpy as np
+
 from hsisr_lite.arrays import InputError
 
 BUDGETS = ("lite", "paper")  # two CPU cores; the published settings, on a GPU
@@ -54,4 +56,8 @@ class Run:
                     "device 'cuda' was asked for but torch sees no GPU: a CUDA build and driver "
                     "are needed; use device='cpu'."
                 )
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise InputError(
+                f"seed is {seed!r}: a whole number of at least 0 is needed; 0 is the default."
+            )
         return cls(budget, int(seed), device, progress)

@@ -63,10 +63,15 @@ def _one_line(message, category, filename, lineno, file=None, line=None):
     print(f"hsisr-lite: warning: {message}", file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage in front of it."""
+
+    def error(self, message):
+        self.exit(2, f"hsisr-lite: {message}; `{self.prog} --help` lists what is possible.\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
-        prog="hsisr-lite", description="Hyperspectral image fusion from the shell."
-    )
+    parser = _Parser(prog="hsisr-lite", description="Hyperspectral image fusion from the shell.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     scenes = commands.add_parser("scenes", help="list the scenes with licence and citation")

@@ -82,9 +82,15 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
     (96, 96)
     """
     from hsisr_lite.budget import Run  # here: the registry itself stays light to import
+    from hsisr_lite.degradation.pair import ObservedPair
     from hsisr_lite.waiting import waiting
 
-    if method not in _METHODS:
+    if not isinstance(pair, ObservedPair):
+        raise InputError(
+            f"fuse was given a {type(pair).__name__}: an ObservedPair is needed; make one with "
+            "hl.simulate(scene) or hl.load_pair(lr, hr)."
+        )
+    if not isinstance(method, str) or method not in _METHODS:
         raise InputError(
             f"method '{method}' is not known: one of {', '.join(_METHODS)} is needed; "
             "hl.methods() describes them."

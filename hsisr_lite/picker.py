@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hsisr_lite import encoding
+from hsisr_lite.arrays import InputError
 from hsisr_lite.widgets import Frames, checked_alt
 
 
@@ -60,6 +61,14 @@ class PixelPicker(Frames):
     """Pictures over the pixels of an image; made by :func:`pixel_picker`."""
 
     def __init__(self, image, image_alt, draw, alt, start, grids):
+        size = (image.axes[0].images[0].get_array() if isinstance(image, Figure) else image).shape
+        for axis, name in enumerate(("row", "col")):
+            if not all(0 <= index < size[axis] for index in grids[name]):
+                raise InputError(
+                    f"the {name}s to pick, {list(grids[name])}, leave the image of {size[0]} x "
+                    f"{size[1]} pixels: indices from 0 to {size[axis] - 1} are needed; correct "
+                    f"{name}s."
+                )
         super().__init__(draw, alt, {"row": "row", "col": "column"}, start, grids)
         figure = image if isinstance(image, Figure) else _image_figure(image)
         figure.canvas.draw()  # settles the layout, and with it where each pixel lies

@@ -26,7 +26,7 @@ def noise_sd(image, snr_db):
     >>> noise_sd(np.full((2, 2, 1), 3.0), snr_db=20)
     0.3
     """
-    if not np.isfinite(snr_db):
+    if isinstance(snr_db, str) or not np.isfinite(snr_db):
         raise InputError(
             f"snr_db is {snr_db}: a finite number of decibels is needed; use None for no noise."
         )

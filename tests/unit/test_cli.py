@@ -200,3 +200,12 @@ def test_a_terminal_that_knows_few_letters_is_no_failure(files, tmp_path):
         env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)}, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0 and out.is_file() and b"fus\\xe3o.npz" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("wrong", [["--ratio", "x"], ["--budget", "huge"], ["--nonsense"], []])
+def test_an_argument_that_cannot_be_read_gets_one_sentence(wrong, capsys):
+    files = ["--hsi", "a.hdr", "--msi", "b.hdr", "--out", "c.hdr"] if wrong else []
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["fuse", *files, *wrong])
+    message = capsys.readouterr().err
+    assert stop.value.code == 2 and message.startswith("hsisr-lite: ") and message.count("\n") == 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hsisr_lite import fuse, methods
+from hsisr_lite import fuse, load_scene, methods, simulate
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
 
@@ -23,6 +23,20 @@ def test_environment_fills_in_what_no_argument_says(monkeypatch):
     monkeypatch.setenv("HSISR_BUDGET", "huge")
     with pytest.raises(InputError, match="check the argument and HSISR_BUDGET"):
         Run.resolve()
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, True, None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(InputError, match="whole number of at least 0"):
+        Run.resolve(seed=seed)
+
+
+def test_fuse_says_what_it_was_given_instead_of_a_pair():
+    scene = load_scene("synthetic")
+    with pytest.raises(InputError, match="given a Scene: an ObservedPair is needed"):
+        fuse(scene)
+    with pytest.raises(InputError, match="is not known: one of bicubic"):
+        fuse(simulate(scene), method=["bicubic"])
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):

@@ -229,3 +229,8 @@ def test_a_picture_without_words_is_refused(alt):
     with pytest.raises(hl.InputError, match="a sentence that says what the picture shows"):
         hl.show(draw_line(), alt=alt)
     plt.close("all")
+
+
+def test_pixels_outside_the_image_are_refused():
+    with pytest.raises(hl.InputError, match="indices from 0 to 7 are needed"):
+        hl.pixel_picker(np.eye(8), None, rows=[8], cols=[0], alt="a", image_alt="b")

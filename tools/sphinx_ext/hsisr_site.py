@@ -4,12 +4,14 @@
 - Thebe, which the theme declares twice (a script error) and which fetches from elsewhere, is off.
 - A cell tagged ``solution`` is folded under "Show the solution".
 - A chapter whose student copy was made links to it, and the copy goes into the site.
+- A long name in a table breaks where it is read, at its dots and underscores.
 - ``{execution}`` writes the table of run times and versions.
 """
 
 import importlib.metadata
 import json
 import platform
+import re
 import shutil
 from pathlib import Path
 
@@ -77,6 +79,21 @@ def link_student_copy(app, pagename, _template, context, _doctree):
     context["body"] = context["body"].replace("</h1>", "</h1>\n" + link, 1)
 
 
+def break_long_names(_app, _pagename, _template, context, _doctree):
+    """Let a dotted name in a table break after a dot, a slash or an underscore, never in a word."""
+
+    def breakable(cell):
+        return re.sub(r"(?<=[\w)])([._/]|::)(?=\w)", r"\1<wbr>", cell[0])
+
+    code_in_cell = r'(?<=<span class="pre">)[^<]+(?=</span></code>)'
+    context["body"] = re.sub(
+        r"<td>.*?</td>",
+        lambda cell: re.sub(code_in_cell, breakable, cell[0]),
+        context.get("body", ""),
+        flags=re.S,
+    )
+
+
 def finish_site(app, error):
     """Copy MathJax, its fonts and the student copies into the finished site."""
     if error is not None or app.builder.format != "html":
@@ -123,6 +140,7 @@ def setup(app):
     app.connect("config-inited", drop_thebe, priority=999)
     app.connect("source-read", fold_solutions)
     app.connect("html-page-context", link_student_copy)
+    app.connect("html-page-context", break_long_names)
     app.connect("build-finished", finish_site)
     app.add_directive("execution", Execution)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
