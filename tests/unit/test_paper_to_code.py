@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hsisr_lite"
 ROWS = [
-    tuple(cell.strip() for cell in line.strip("|").split(" | "))
+    tuple(cell.strip() for cell in line.strip("|").replace("<br>", " | ").split(" | "))
     for line in (ROOT / "book" / "paper_to_code.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and "`" in line
 ]
