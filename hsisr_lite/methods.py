@@ -72,7 +72,8 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
     Raises
     ------
     InputError
-        An unknown method, budget or device; a pair that the method cannot use.
+        No pair, or one that the method cannot use; an unknown method, budget or device, a GPU that
+        is not there, a seed that is no whole number.
 
     Examples
     --------

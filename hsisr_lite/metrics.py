@@ -72,8 +72,8 @@ def sam_map(reference, estimate):
     .. math:: \arccos \frac{\langle x, p \rangle}{\lVert x \rVert \lVert p \rVert}
 
     Computed as 2 atan2(|u - v|, |u + v|) of the unit spectra, which stays exact for small angles
-    where the arc cosine loses half its digits. A pixel that is zero in either image has no angle:
-    NaN.
+    where the arc cosine loses half its digits. Where the reference is zero there is no angle: NaN.
+    An estimate of zero counts 90 degrees: it says nothing of the spectrum.
 
     Examples
     --------

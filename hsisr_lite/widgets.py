@@ -93,6 +93,12 @@ class Frames:
 
     def __init__(self, draw, alt, labels, start, grids):
         self.draw = draw
+        for name, grid in grids.items():
+            if np.ndim(grid) != 1:
+                raise InputError(
+                    f"the grid of {name} is {grid!r}: a list of values is needed; pass "
+                    f"{name}=[...]."
+                )
         self.grids = {name: [_plain(value) for value in grid] for name, grid in grids.items()}
         self.labels, self.units = {}, {}
         for name in grids:

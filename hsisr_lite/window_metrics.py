@@ -35,25 +35,22 @@ def uiqi(reference, estimate, *, valid=None):
     >>> uiqi(x, x)
     1.0
     """
-    x, p = as_image_pair(reference, estimate)
-    inside = _windows(x.shape, valid, 8)
-    if not inside.any():
-        return float("nan")
-    total = 0.0
-    for x_band, p_band in zip(np.moveaxis(x, -1, 0), np.moveaxis(p, -1, 0), strict=True):
-        mean_x, mean_p = _window_mean(x_band), _window_mean(p_band)
-        # Centred first: windows of nearly constant bands would otherwise lose their digits.
-        shift_x, shift_p = x_band - x_band.mean(), p_band - p_band.mean()
-        local_x, local_p = _window_mean(shift_x), _window_mean(shift_p)
-        var_x = np.maximum(_window_mean(shift_x**2) - local_x**2, 0)
-        var_p = np.maximum(_window_mean(shift_p**2) - local_p**2, 0)
-        covariance = _window_mean(shift_x * shift_p) - local_x * local_p
-        below = (var_x + var_p) * (mean_x**2 + mean_p**2)
-        flat = below <= 1e-24 * max(np.abs(x_band).max(), np.abs(p_band).max(), 1e-300) ** 4
-        quality = 4 * covariance * mean_x * mean_p / np.where(flat, 1, below)
-        same = np.isclose(mean_x, mean_p, rtol=1e-9, atol=0)
-        total += np.where(flat, same, quality)[inside].mean()
-    return float(total / x.shape[-1])
+    return _average(_local_uiqi, reference, estimate, valid, size=8)
+
+
+def _local_uiqi(x, p):
+    """UIQI of every full 8 x 8 window of one band."""
+    mean_x, mean_p = _window_mean(x), _window_mean(p)
+    # Centred first: windows of nearly constant bands would otherwise lose their digits.
+    shift_x, shift_p = x - x.mean(), p - p.mean()
+    local_x, local_p = _window_mean(shift_x), _window_mean(shift_p)
+    var_x = np.maximum(_window_mean(shift_x**2) - local_x**2, 0)
+    var_p = np.maximum(_window_mean(shift_p**2) - local_p**2, 0)
+    covariance = _window_mean(shift_x * shift_p) - local_x * local_p
+    below = (var_x + var_p) * (mean_x**2 + mean_p**2)
+    flat = below <= 1e-24 * max(np.abs(x).max(), np.abs(p).max(), 1e-300) ** 4
+    quality = 4 * covariance * mean_x * mean_p / np.where(flat, 1, below)
+    return np.where(flat, np.isclose(mean_x, mean_p, rtol=1e-9, atol=0), quality)
 
 
 def ssim(reference, estimate, data_range=1.0, *, valid=None):
@@ -77,15 +74,20 @@ def ssim(reference, estimate, data_range=1.0, *, valid=None):
     >>> ssim(x, x)
     1.0
     """
+
+    def local_ssim(x, p):
+        return structural_similarity(x, p, data_range=data_range, full=True)[1][3:-3, 3:-3]
+
+    return _average(local_ssim, reference, estimate, valid, size=7)
+
+
+def _average(local, reference, estimate, valid, size):
+    """Mean over bands of what ``local`` gives in the windows that count; NaN when none does."""
     x, p = as_image_pair(reference, estimate)
-    inside = _windows(x.shape, valid, 7)
+    inside = _windows(x.shape, valid, size)
     if not inside.any():
         return float("nan")
-    total = 0.0
-    for x_band, p_band in zip(np.moveaxis(x, -1, 0), np.moveaxis(p, -1, 0), strict=True):
-        _, local = structural_similarity(x_band, p_band, data_range=data_range, full=True)
-        total += local[3:-3, 3:-3][inside].mean()
-    return float(total / x.shape[-1])
+    return float(np.mean([local(x[..., b], p[..., b])[inside].mean() for b in range(x.shape[-1])]))
 
 
 def _windows(shape, valid, size):

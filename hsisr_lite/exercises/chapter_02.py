@@ -3,7 +3,7 @@
 import numpy as np
 
 from hsisr_lite.degradation.operators import SpatialOperator
-from hsisr_lite.exercises.feedback import Right, WrongAnswer, answered, call
+from hsisr_lite.exercises.feedback import Right, WrongAnswer, answered, array_from, call
 
 
 def follow_one_photon(coarse_pixel, psf_entry):
@@ -51,7 +51,7 @@ def adjoint(spread):
     operator = SpatialOperator(psf, ratio)
     y = rng.standard_normal((4, 5, 2))
     wanted = operator.A_adjoint(y)
-    found = np.asarray(call(spread, y.copy(), psf, ratio))
+    found = array_from(spread, y.copy(), psf, ratio)
     if found.shape != wanted.shape:
         raise WrongAnswer(
             f"The adjoint goes back to the fine grid, {wanted.shape}; yours has {found.shape}."

@@ -234,3 +234,9 @@ def test_a_picture_without_words_is_refused(alt):
 def test_pixels_outside_the_image_are_refused():
     with pytest.raises(hl.InputError, match="indices from 0 to 7 are needed"):
         hl.pixel_picker(np.eye(8), None, rows=[8], cols=[0], alt="a", image_alt="b")
+
+
+@pytest.mark.parametrize("grid", [3, "abc", [[1, 2]]])
+def test_a_grid_is_a_list_of_values(grid):
+    with pytest.raises(hl.InputError, match="a list of values is needed"):
+        hl.frames(draw_line, alt="A line.", sigma=grid)
