@@ -1,206 +1,62 @@
-"""How good is a fused image? Each metric from its formula, in float64.
+"""How good is a fused image? Every metric of the package, and :func:`score`.
 
-``x`` is the reference, ``p`` the estimate, both (rows, cols, bands). Where the field uses several
-definitions under one name, the choice is an argument, never a silent default.
+Each is written from its formula, in float64: those of single pixels and bands in ``pixel_metrics``,
+of small windows in ``window_metrics``, of blocks, without a truth, in ``block_metrics``. Where the
+field uses several definitions under one name, the choice is an argument, never a silent default.
+
+One rule for what has no value, the same in every metric. A band or pixel whose *reference* admits
+none (a constant band has no correlation, a zero spectrum no angle) is left out. What the *estimate*
+lacks counts as no agreement. When nothing is left, an :class:`InputError` says why; no metric
+returns NaN.
 """
+
+import warnings
 
 import numpy as np
 
-from hsisr_lite.arrays import InputError, as_image_pair, as_ratio
+from hsisr_lite.arrays import InputError, as_image, as_image_pair, as_ratio
+from hsisr_lite.block_metrics import d_lambda, d_s, qnr
+from hsisr_lite.pixel_metrics import cc, ergas, mrae, mrae_map, psnr, rmse, sam, sam_map, snr
 from hsisr_lite.waiting import waiting
 from hsisr_lite.window_metrics import ssim, uiqi
 
 __all__ = [
-    "cc", "ergas", "mrae", "psnr", "rmse", "sam", "sam_map", "score", "snr", "ssim", "uiqi",
+    "cc", "d_lambda", "d_s", "ergas", "mrae", "mrae_map", "psnr", "qnr", "rmse", "sam", "sam_map",
+    "score", "snr", "ssim", "uiqi",
 ]  # fmt: skip
 
 
-def rmse(reference, estimate):
-    r"""Root mean square error over every pixel and band; 0 is perfect.
-
-    .. math:: \sqrt{\operatorname{mean}\bigl((x - p)^2\bigr)}
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> rmse(x, x + 0.5)
-    0.5
-    """
-    x, p = as_image_pair(reference, estimate)
-    return float(np.sqrt(np.mean((x - p) ** 2)))
-
-
-def psnr(reference, estimate, peak="band"):
-    r"""Peak signal-to-noise ratio in decibels, the mean over bands; infinite is perfect.
-
-    .. math:: \operatorname{mean}_b\; 10 \log_{10} \frac{\text{peak}_b^2}{\operatorname{MSE}_b}
-
-    Parameters
-    ----------
-    peak : {"band", "global"} or float
-        The maximum of that band of the reference (the field's usual choice), the maximum of the
-        whole reference, or a number such as 1.0. A band whose peak is not positive has no PSNR
-        and is left out; when none is left the result is NaN. One band without error makes the
-        mean infinite.
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> round(psnr(x, x + 0.1), 6)
-    20.0
-    """
-    x, p = as_image_pair(reference, estimate)
-    mse = ((x - p) ** 2).mean(axis=(0, 1))
-    if isinstance(peak, str) and peak not in ("band", "global"):
-        raise InputError(f"peak is '{peak}': 'band', 'global' or a number is needed; try 'band'.")
-    if not isinstance(peak, str) and not peak > 0:
-        raise InputError(f"peak is {peak}: a positive number is needed; 1.0 suits reflectance.")
-    if peak == "band":
-        peaks = x.max(axis=(0, 1))
-    else:
-        peaks = np.full(x.shape[-1], x.max() if peak == "global" else float(peak))
-    usable = peaks > 0
-    if not usable.any():
-        return float("nan")
-    with np.errstate(divide="ignore"):
-        return float(np.mean(10 * np.log10(peaks[usable] ** 2 / mse[usable])))
-
-
-def sam_map(reference, estimate):
-    r"""Angle between the two spectra of every pixel, in degrees [kruse1993]_.
-
-    .. math:: \arccos \frac{\langle x, p \rangle}{\lVert x \rVert \lVert p \rVert}
-
-    Computed as 2 atan2(|u - v|, |u + v|) of the unit spectra, which stays exact for small angles
-    where the arc cosine loses half its digits. Where the reference is zero there is no angle: NaN.
-    An estimate of zero counts 90 degrees: it says nothing of the spectrum.
-
-    Examples
-    --------
-    >>> sam_map([[[1.0, 0.0]]], [[[1.0, 1.0]]]).round(6)
-    array([[45.]])
-    """
-    x, p = as_image_pair(reference, estimate)
-    length_x = np.linalg.norm(x, axis=-1, keepdims=True)
-    length_p = np.linalg.norm(p, axis=-1, keepdims=True)
-    u, v = x / np.where(length_x == 0, 1, length_x), p / np.where(length_p == 0, 1, length_p)
-    half = np.arctan2(np.linalg.norm(u - v, axis=-1), np.linalg.norm(u + v, axis=-1))
-    return np.where(length_x[..., 0] == 0, np.nan, np.rad2deg(2 * half))
-
-
-def sam(reference, estimate):
-    """Spectral angle in degrees, the mean over pixels that have one; 0 is perfect.
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> round(sam(x, 3 * x), 6)
-    0.0
-    """
-    angles = sam_map(reference, estimate)
-    return float(np.nanmean(angles)) if np.isfinite(angles).any() else float("nan")
-
-
-def ergas(reference, estimate, ratio):
-    r"""Relative dimensionless global error in synthesis [wald1997]_; 0 is perfect.
-
-    .. math:: \frac{100}{r} \sqrt{\operatorname{mean}_b \frac{\operatorname{MSE}_b}{\mu_b^2}}
-
-    ``ratio`` is high-resolution pixels per low-resolution pixel (4, 8, ...), at least 1. Bands
-    whose mean is zero have no relative error and are left out; when none is left the result is NaN.
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> round(ergas(x, x + 0.1, ratio=4), 6)
-    2.5
-    """
-    x, p = as_image_pair(reference, estimate)
-    mean, mse = x.mean(axis=(0, 1)), ((x - p) ** 2).mean(axis=(0, 1))
-    usable = mean != 0
-    if not usable.any():
-        return float("nan")
-    return float(100 / as_ratio(ratio) * np.sqrt(np.mean(mse[usable] / mean[usable] ** 2)))
-
-
-def cc(reference, estimate):
-    """Pearson's correlation coefficient, the mean over bands; 1 is perfect.
-
-    A band that is constant in either image has none and is left out; when none is left, NaN.
-
-    Examples
-    --------
-    >>> x = np.arange(16.0).reshape(4, 4, 1)
-    >>> round(cc(x, 5 - 2 * x), 6)
-    -1.0
-    """
-    x, p = as_image_pair(reference, estimate)
-    level = np.sqrt((x**2).sum(axis=(0, 1)) * (p**2).sum(axis=(0, 1)))
-    x, p = x - x.mean(axis=(0, 1)), p - p.mean(axis=(0, 1))
-    spread = np.sqrt((x**2).sum(axis=(0, 1)) * (p**2).sum(axis=(0, 1)))
-    usable = spread > 1e-14 * level  # a constant band keeps rounding, about 1e-16 of its level
-    if not usable.any():
-        return float("nan")
-    return float(np.mean((x * p).sum(axis=(0, 1))[usable] / spread[usable]))
-
-
-def snr(reference, estimate):
-    r"""Signal-to-noise ratio of the whole image in decibels; infinite is perfect.
-
-    .. math:: 10 \log_{10} \frac{\sum x^2}{\sum (x - p)^2}
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> round(snr(x, 1.1 * x), 6)
-    20.0
-    """
-    x, p = as_image_pair(reference, estimate)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(10 * np.log10(np.sum(x**2) / np.sum((x - p) ** 2)))
-
-
-def mrae(reference, estimate, floor=1e-3):
-    r"""Mean relative absolute error; 0 is perfect.
-
-    .. math:: \operatorname{mean} \frac{|x - p|}{\max(x, \text{floor})}
-
-    Without the floor one dark pixel decides the mean; always say which floor was used.
-
-    Examples
-    --------
-    >>> x = np.ones((4, 4, 2))
-    >>> round(mrae(x, 1.25 * x), 6)
-    0.25
-    """
-    x, p = as_image_pair(reference, estimate)
-    return float(np.mean(np.abs(x - p) / np.maximum(x, floor)))
-
-
-def score(reference, estimate, ratio, *, valid=None):
+def score(reference, estimate, ratio, *, valid=None, pair=None):
     """Score an estimate against the truth: a separate step that no method can reach.
 
     Parameters
     ----------
-    reference, estimate : (rows, cols, bands) arrays
-        A reference up to ``ratio - 1`` rows and columns larger is cropped at the bottom and right,
-        as :func:`hsisr_lite.simulate` crops.
+    reference : (rows, cols, bands) array, or None
+        The truth. One up to ``ratio - 1`` rows and columns larger is cropped at the bottom and
+        right, as :func:`hsisr_lite.simulate` crops. None where nobody has it; then ``pair`` is
+        needed.
+    estimate : (rows, cols, bands) array
     ratio : int
         High-resolution pixels per low-resolution pixel; ERGAS needs it.
     valid : (rows, cols) bool, optional
-        Pixels to count; UIQI and SSIM count the windows that hold no others, and are NaN where
-        there is none.
+        Pixels to count; what stands in the others, NaN too, has no influence. UIQI and SSIM count
+        the windows, QNR the low-resolution pixels, that hold no others.
+    pair : ObservedPair, optional
+        What the estimate was made from; adds the scores that need no truth.
 
     Returns
     -------
     scores : dict
         ``psnr`` (peak="band", dB), ``sam`` (degrees), ``ergas``, ``cc``, ``rmse``, ``uiqi`` and
-        ``ssim`` (range 1).
+        ``ssim`` (range 1) with a reference; ``d_lambda``, ``d_s`` and ``qnr`` with a pair. A score
+        that does not exist for these images, such as ``cc`` where every band is constant, is left
+        out, and a warning says why.
 
     Raises
     ------
     InputError
-        Shapes that differ, NaN, or an image too small for the 8 x 8 window.
+        Shapes that differ, NaN, neither reference nor pair, a pair of another ratio, or images
+        that admit no score at all.
 
     Examples
     --------
@@ -208,31 +64,107 @@ def score(reference, estimate, ratio, *, valid=None):
     >>> score(x, x, ratio=4)["rmse"]
     0.0
     """
-    ratio = as_ratio(ratio)
-    reference, estimate = np.asarray(reference), np.asarray(estimate)
+    ratio, estimate = as_ratio(ratio), np.asarray(estimate)
+    if reference is None and pair is None:
+        raise InputError(
+            "there is neither a reference nor a pair: one of them is needed to score against; pass "
+            "the truth, or pair=... for the scores without truth."
+        )
+    if pair is not None:
+        _check_pair(pair, ratio, estimate.shape)
+    if reference is not None:
+        reference, valid = _cropped(np.asarray(reference), estimate, valid, ratio)
+    if valid is not None and estimate.ndim == 3:
+        valid = _as_mask(valid, estimate)
+        estimate = np.where(valid[..., None], estimate, 0)
+    scores = {}
+    with waiting("scoring"):
+        if reference is not None:
+            scores |= _with_truth(reference, estimate, ratio, valid)
+        if pair is not None:
+            scores |= _without_truth(estimate, pair, valid)
+    if not scores:
+        raise InputError(
+            "no score exists for these images, as the warnings say: bands that vary are needed; "
+            "choose a larger or another area."
+        )
+    return scores
+
+
+def _check_pair(pair, ratio, shape):
+    if not hasattr(pair, "low_msi"):
+        raise InputError(
+            f"pair is of type {type(pair).__name__}: an ObservedPair is needed; hl.simulate and "
+            "hl.load_pair make one."
+        )
+    if pair.ratio != ratio:
+        raise InputError(
+            f"ratio is {ratio} but that of the pair is {pair.ratio}: one and the same is needed; "
+            "pass pair.ratio."
+        )
+    wanted = (*pair.hr_msi.shape[:2], pair.lr_hsi.shape[2])
+    if shape != wanted:
+        raise InputError(
+            f"the estimate has shape {shape}: {wanted} is needed, rows and columns of the pair's "
+            "HrMSI and bands of its LrHSI; pass the pair that the estimate was made from."
+        )
+
+
+def _cropped(reference, estimate, valid, ratio):
+    """The reference, and its mask, as :func:`hsisr_lite.simulate` crops them."""
     if reference.ndim == estimate.ndim == 3:
         rows, cols = estimate.shape[:2]
         spare = (reference.shape[0] - rows, reference.shape[1] - cols)
         if 0 <= min(spare) and max(spare) < ratio:
             reference = reference[:rows, :cols]
             valid = None if valid is None else np.asarray(valid)[:rows, :cols]
+    return reference, valid
+
+
+def _as_mask(valid, estimate):
+    valid = np.asarray(valid, dtype=bool)
+    if valid.shape != estimate.shape[:2] or not valid.any():
+        raise InputError(
+            f"valid has shape {valid.shape} and {valid.sum()} true pixels: {estimate.shape[:2]} "
+            "with at least one is needed; pass the mask of the scene."
+        )
+    return valid
+
+
+def _with_truth(reference, estimate, ratio, valid):
+    if valid is not None and reference.shape == estimate.shape:
+        reference = np.where(valid[..., None], reference, 0)
     x, p = as_image_pair(reference, estimate)
-    counted, guess = x, p
-    if valid is not None:
-        valid = np.asarray(valid, dtype=bool)
-        if valid.shape != x.shape[:2] or not valid.any():
-            raise InputError(
-                f"valid has shape {valid.shape} and {valid.sum()} true pixels: {x.shape[:2]} with "
-                "at least one is needed; pass the mask of the scene."
-            )
-        counted, guess = x[valid][:, None], p[valid][:, None]  # (pixels, 1, bands)
-    with waiting("scoring"):
-        return {
-            "psnr": psnr(counted, guess),
-            "sam": sam(counted, guess),
-            "ergas": ergas(counted, guess, ratio),
-            "cc": cc(counted, guess),
-            "rmse": rmse(counted, guess),
-            "uiqi": uiqi(x, p, valid=valid),
-            "ssim": ssim(x, p, valid=valid),
-        }
+    counted, guess = (x, p) if valid is None else (x[valid][:, None], p[valid][:, None])
+    return _those_that_exist(
+        psnr=lambda: psnr(counted, guess),  # (pixels, 1, bands) with a mask
+        sam=lambda: sam(counted, guess),
+        ergas=lambda: ergas(counted, guess, ratio),
+        cc=lambda: cc(counted, guess),
+        rmse=lambda: rmse(counted, guess),
+        uiqi=lambda: uiqi(x, p, valid=valid),
+        ssim=lambda: ssim(x, p, valid=valid),
+    )
+
+
+def _without_truth(estimate, pair, valid):
+    estimate = as_image(estimate, "the estimate")
+    for part, zoom in ((pair.hr_valid, 1), (pair.lr_valid, pair.ratio)):
+        if part is not None:
+            part = np.kron(part, np.ones((zoom, zoom), bool))  # (rows, cols)
+            valid = part if valid is None else valid & part
+    return _those_that_exist(
+        d_lambda=lambda: d_lambda(estimate, pair.lr_hsi, valid=valid),
+        d_s=lambda: d_s(estimate, pair.lr_hsi, pair.hr_msi, pair.low_msi(), valid=valid),
+        qnr=lambda: qnr(estimate, pair.lr_hsi, pair.hr_msi, pair.low_msi(), valid=valid),
+    )
+
+
+def _those_that_exist(**metrics):
+    scores = {}
+    for name, metric in metrics.items():
+        try:
+            scores[name] = metric()
+        except InputError as reason:
+            warnings.warn(f"{name} is left out: {reason}", stacklevel=4)
+    return scores

@@ -14,6 +14,7 @@ from hsisr_lite.arrays import (
     warn_if_negative,
 )
 from hsisr_lite.degradation.operators import SpatialOperator
+from hsisr_lite.degradation.psf import gaussian_psf
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,35 @@ class ObservedPair:
                     )
                 put(key, valid)
         put("meta", {"scale": 1.0, **self.meta})
+
+    def low_msi(self, psf=None):
+        """The HrMSI on the LrHSI's grid: what the coarse camera would make of it.
+
+        Parameters
+        ----------
+        psf : (k, k) array, optional
+            Default the pair's own; where that is unknown, the block-centred Gaussian of FWHM
+            ``ratio``.
+
+        Returns
+        -------
+        low_msi : (rows / ratio, cols / ratio, msi_bands) float32
+            Means of the valid pixels, weighted by the PSF; 0 where it touches none.
+
+        Examples
+        --------
+        >>> pair = ObservedPair(np.ones((2, 3, 1)), np.full((4, 6, 2), 0.5), 2, [500])
+        >>> pair.low_msi().shape, float(pair.low_msi().max())
+        ((2, 3, 2), 0.5)
+        """
+        if psf is None:
+            psf = gaussian_psf(self.ratio) if self.psf is None else self.psf
+        operator = SpatialOperator(psf, self.ratio)
+        if self.hr_valid is None:
+            return operator.A(self.hr_msi)
+        valid = self.hr_valid[..., None].astype(np.float32)
+        weight = operator.A(valid)
+        return operator.A(self.hr_msi * valid) / np.where(weight > 0, weight, 1)
 
     def learnable(self, psf):
         """Low-resolution pixels to learn from: both images hold data under the whole PSF.
