@@ -18,8 +18,9 @@ def srf_regression(pair, run):
     PSF and registration play no part when the SRF is known; an unknown SRF is estimated from the
     pair, which needs both.
     """
-    srf, notes = srf_of(pair)
-    psf, _ = psf_of(pair)
+    psf, notes_psf = psf_of(pair)
+    srf, notes_srf = srf_of(pair, psf)
+    notes = [*notes_psf, *notes_srf]
     lr_hsi = pair.lr_hsi.astype(np.float64)
     y = lr_hsi[pair.learnable(psf)]  # (pixels, bands)
     x = y @ srf.T  # (pixels, msi_bands)

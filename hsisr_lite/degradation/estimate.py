@@ -1,38 +1,49 @@
 """What a blind method works out from the pair before it starts."""
 
 import numpy as np
-from scipy.optimize import nnls
 
 from hsisr_lite.degradation.operators import SpatialOperator
-from hsisr_lite.degradation.psf import gaussian_psf
 
 
 def psf_of(pair):
-    """The pair's PSF, or the default one, and the sentences to note about it.
+    """The pair's PSF, or its estimate (:func:`estimate_psf`), and the sentences to note about it.
 
     Examples
     --------
     >>> import hsisr_lite as hl
-    >>> psf_of(hl.simulate(hl.load_scene("synthetic"), ratio=4))[1]
-    ['PSF unknown: assumed the block-centred Gaussian of FWHM 4 pixels.']
+    >>> psf_of(hl.simulate(hl.load_scene("synthetic"), ratio=4))[1][0][:66]
+    'PSF unknown: assumed the block-centred Gaussian of FWHM 4 pixels, '
     """
     if pair.psf is not None:
         return pair.psf, []
-    return gaussian_psf(pair.ratio), [
-        f"PSF unknown: assumed the block-centred Gaussian of FWHM {pair.ratio} pixels."
-    ]
+    from hsisr_lite.degradation.blind_psf import estimate_psf  # a known PSF need not wait for it
+
+    psf, note = estimate_psf(pair)
+    return psf, [note]
 
 
-def srf_of(pair):
+def srf_of(pair, psf):
     r"""The pair's SRF, or its non-negative least-squares estimate, and what to note about it.
 
     .. math:: s_m = \arg\min_{s \ge 0} \lVert Y s - (P Z)_m \rVert^2
 
     An affine offset between the two sensors is not modelled; rows are divided by their sum.
+
+    Parameters
+    ----------
+    pair : ObservedPair
+    psf : (k, k) array
+        The kernel of P, known or from :func:`psf_of`.
+
+    Returns
+    -------
+    srf : (msi_bands, bands) array
+    notes : list of str
     """
     if pair.srf is not None:
         return pair.srf, []
-    psf, notes = psf_of(pair)
+    from scipy.optimize import nnls  # a known SRF need not wait for it
+
     low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
     inside = pair.learnable(psf)
     hsi = pair.lr_hsi.astype(np.float64)[inside]  # (pixels, bands)
@@ -42,4 +53,4 @@ def srf_of(pair):
     srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
     sums = srf.sum(axis=1, keepdims=True)
     srf = np.where(sums > 0, srf / np.where(sums > 0, sums, 1), 1 / srf.shape[1])
-    return srf, [*notes, "SRF unknown: estimated from the pair by non-negative least squares."]
+    return srf, ["SRF unknown: estimated from the pair by non-negative least squares."]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import binary_erosion, correlate
-from scipy.optimize import nnls
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.operators import SpatialOperator
@@ -92,6 +91,10 @@ def estimate_noise(pair, psf):
     low_msi = SpatialOperator(psf, pair.ratio).A(pair.hr_msi.astype(np.float64))
     inside = pair.learnable(psf)
     hsi, msi = _sample(pair.lr_hsi[inside]), _sample(low_msi[inside])
+    if known is None and pair.srf is not None and _exact(hsi @ pair.srf.T, msi).all():
+        return PairNoise(np.zeros(bands), np.zeros(msi_bands), np.zeros(msi_bands))
+    from scipy.optimize import nnls  # its import takes longer than a short method
+
     mixes = np.array([nnls(hsi, band)[0] for band in msi.T])  # (msi_bands, bands)
     unexplained = _prediction_variance(hsi, msi, mixes)
     if known is not None:
@@ -113,9 +116,10 @@ def _sample(pixels):
 
 def _prediction_variance(hsi, msi, mixes):
     """Per MSI band, the variance that mixes leave on pixels they were not fitted to."""
+    from scipy.optimize import nnls
+
     rest = np.mean((msi - hsi @ mixes.T) ** 2, axis=0)
-    # float32 images agree to 1e-7 of their values: less than ten times that is no noise.
-    exact = rest <= 1e-12 * np.mean(msi**2, axis=0)
+    exact = _exact(hsi @ mixes.T, msi)
     even = np.arange(len(msi)) % 2 == 0
     for band in np.flatnonzero(~exact):
         squares = 0.0
@@ -124,6 +128,11 @@ def _prediction_variance(hsi, msi, mixes):
             squares += np.sum((msi[test, band] - hsi[test] @ weights) ** 2)
         rest[band] = squares / len(msi)
     return np.where(exact, 0, rest)
+
+
+def _exact(mixed, msi):
+    """Per band, whether both agree: float32 images do to 1e-7, and ten times that is no noise."""
+    return np.mean((msi - mixed) ** 2, axis=0) <= 1e-12 * np.mean(msi**2, axis=0)
 
 
 def _own_variance(spectra):

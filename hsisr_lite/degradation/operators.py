@@ -51,8 +51,7 @@ class SpatialOperator:
         """
         image = _as_float(image)
         rows, cols, bands = image.shape
-        check_divisible(rows, cols, self.ratio)
-        matrix = self._matrix_for(rows, cols, image.dtype)
+        matrix = self.matrix(rows, cols, image.dtype)
         low = matrix @ image.reshape(rows * cols, bands)  # (low-resolution pixels, bands)
         return low.reshape(rows // self.ratio, cols // self.ratio, bands)  # (rows, cols, bands)
 
@@ -61,12 +60,24 @@ class SpatialOperator:
         image = _as_float(image)
         low_rows, low_cols, bands = image.shape
         rows, cols = low_rows * self.ratio, low_cols * self.ratio
-        matrix = self._matrix_for(rows, cols, image.dtype)
+        matrix = self.matrix(rows, cols, image.dtype)
         high = matrix.T @ image.reshape(low_rows * low_cols, bands)  # (pixels, bands)
         return high.reshape(rows, cols, bands)  # (rows, cols, bands)
 
-    def _matrix_for(self, rows, cols, dtype):
-        """The operator as a sparse matrix (low-resolution pixels, high-resolution pixels)."""
+    def matrix(self, rows, cols, dtype=np.float64):
+        """The operator for one size of image, as a sparse matrix.
+
+        Returns
+        -------
+        matrix : (low-resolution pixels, high-resolution pixels) scipy CSR matrix
+            Pixels are counted row by row.
+
+        Examples
+        --------
+        >>> SpatialOperator(np.full((2, 2), 0.25), ratio=2).matrix(4, 4).shape
+        (4, 16)
+        """
+        check_divisible(rows, cols, self.ratio)
         if self._made_for != (rows, cols, dtype):
             row_of = self._taps(rows)  # (low rows, k): the image row under each kernel row
             col_of = self._taps(cols)  # (low cols, k)
