@@ -1,5 +1,6 @@
 """The registry of fusion methods, and :func:`fuse`, which runs one of them on a pair."""
 
+import inspect
 import time
 from importlib import import_module
 
@@ -32,6 +33,46 @@ _METHODS = {
         "srf_regression",
         "An affine map learned from the LrHSI and the SRF alone: no alignment needed.",
     ),
+    "cnmf": (
+        "baselines.cnmf",
+        "cnmf",
+        "Both images unmixed in turn by non-negative factors, each lending the other what it sees.",
+    ),
+    "fuse": (
+        "baselines.sylvester",
+        "fuse",
+        "The most probable image under a Gaussian prior, in closed form (a Sylvester equation).",
+    ),
+    "hysure": (
+        "baselines.hysure",
+        "hysure",
+        "A few subspace images that explain both observations and vary little from pixel to pixel.",
+    ),
+    "csu": (
+        "baselines.csu",
+        "csu",
+        "Endmembers and abundances fitted to both images at once, abundances summing to one.",
+    ),
+    "scott": (
+        "baselines.scott",
+        "scott",
+        "A Tucker model: row and column patterns of the MSI, spectra of the LrHSI, one core.",
+    ),
+    "stereo": (
+        "baselines.stereo",
+        "stereo",
+        "A sum of rank-one cubes fitted to both images by alternating least squares.",
+    ),
+    "gsomp": (
+        "baselines.gsomp",
+        "gsomp",
+        "A dictionary of spectra learned from the LrHSI; each MSI patch picks a few of them.",
+    ),
+    "cstf": (
+        "baselines.cstf",
+        "cstf",
+        "A Tucker model whose core is sparse and whose three dictionaries fit both images.",
+    ),
 }
 
 
@@ -46,7 +87,16 @@ def methods():
     return {name: sentence for name, (_, _, sentence) in _METHODS.items()}
 
 
-def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="auto", progress=True):
+def fuse(
+    pair,
+    method="regression_residual",
+    *,
+    budget=None,
+    seed=0,
+    device="auto",
+    progress=True,
+    **settings,
+):
     """Fuse an observed pair into one image, fine in space and in spectrum.
 
     Parameters
@@ -63,6 +113,9 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
         Where networks run; ``auto`` follows ``HSISR_DEVICE``.
     progress : bool
         Show a progress bar where a method takes more than a moment.
+    **settings
+        The method's own, such as ``ranks`` of ``scott``; its docstring names them. The defaults
+        follow from the pair.
 
     Returns
     -------
@@ -72,8 +125,8 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
     Raises
     ------
     InputError
-        No pair, or one that the method cannot use; an unknown method, budget or device, a GPU that
-        is not there, a seed that is no whole number.
+        No pair, or one that the method cannot use; an unknown method, setting, budget or device, a
+        GPU that is not there, a seed that is no whole number.
 
     Examples
     --------
@@ -96,10 +149,16 @@ def fuse(pair, method="regression_residual", *, budget=None, seed=0, device="aut
             f"method '{method}' is not known: one of {', '.join(_METHODS)} is needed; "
             "hl.methods() describes them."
         )
-    room, function, _ = _METHODS[method]
+    room, name, _ = _METHODS[method]
+    function = getattr(import_module(f"hsisr_lite.{room}"), name)
+    allowed = [key for key in inspect.signature(function).parameters if key not in ("pair", "run")]
+    for key in settings:
+        if key not in allowed:
+            has = f"its settings are {', '.join(allowed)}" if allowed else "it has no settings"
+            raise InputError(f"{method} has no setting '{key}': {has}; leave it out or correct it.")
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
     start = time.perf_counter()
     with waiting(f"fusing by {method}", progress=run.progress):
-        result = getattr(import_module(f"hsisr_lite.{room}"), function)(pair, run)
+        result = function(pair, run, **settings)
     result.seconds = time.perf_counter() - start
     return result

@@ -23,6 +23,14 @@ METHOD_STYLES = {
     "regression_residual": ("#d55e00", "D"),
     "regression_quadratic": ("#009e73", "^"),
     "srf_regression": ("#cc79a7", "v"),
+    "cnmf": ("#56b4e9", "o"),
+    "fuse": ("#e69f00", "P"),
+    "hysure": ("#000000", "*"),
+    "csu": ("#882255", "X"),
+    "scott": ("#117733", "h"),
+    "stereo": ("#b8a200", "<"),
+    "gsomp": ("#aa4499", ">"),
+    "cstf": ("#332288", "p"),
 }
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 

@@ -1,5 +1,6 @@
 """fuse: its settings, its registry, and where they come from."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +38,18 @@ def test_fuse_says_what_it_was_given_instead_of_a_pair():
         fuse(scene)
     with pytest.raises(InputError, match="is not known: one of bicubic"):
         fuse(simulate(scene), method=["bicubic"])
+
+
+def test_a_setting_reaches_the_method_and_an_unknown_one_is_named():
+    pair = simulate(load_scene("synthetic"), blind=False)
+    few, many = (fuse(pair, "scott", ranks=(96, 96, rank)).hr_hsi for rank in (1, 3))
+    # A cube of spectral rank one has one spectrum, up to its brightness: all columns parallel.
+    assert np.linalg.matrix_rank(few.reshape(-1, few.shape[2]), tol=1e-3) == 1
+    assert np.linalg.matrix_rank(many.reshape(-1, many.shape[2]), tol=1e-3) == 3
+    with pytest.raises(InputError, match="scott has no setting 'rank': its settings are ranks"):
+        fuse(pair, "scott", rank=3)
+    with pytest.raises(InputError, match="bicubic has no setting 'rank': it has no settings"):
+        fuse(pair, "bicubic", rank=3)
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
