@@ -10,7 +10,7 @@ import numpy as np
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.inputs import prepare
 from hsisr_lite.baselines.tensors import conjugate_gradients, expand, leading, marginals
-from hsisr_lite.baselines.visible_spectra import FEW_BANDS, visible_spectra
+from hsisr_lite.baselines.visible_spectra import visible_spectra
 from hsisr_lite.results import FusionResult
 
 
@@ -29,7 +29,8 @@ def scott(pair, run, *, ranks=None):
     run : Run
     ranks : (int, int, int), optional
         Number of row patterns, of column patterns and of spectra, the strongest of each. Default:
-        all rows, all columns, and the spectra of :func:`visible_spectra`.
+        all rows, all columns, and the spectra of :func:`visible_spectra`, which with three MSI
+        bands or fewer may be as many as the bands.
 
     Returns
     -------
@@ -104,11 +105,13 @@ def _checked(ranks, low, high):
             f"ranks {ranks} exceed the images: at most {most} is possible (rows and columns of "
             "the HrMSI; bands or pixels of the LrHSI); choose smaller ones."
         )
-    coarse = ranks[0] < low[0] and ranks[1] < low[1]
-    if not coarse and ranks[2] >= high[2] and not ranks[2] == high[2] <= FEW_BANDS:
+    # Few patterns are seen by the LrHSI, few spectra by the MSI: one of the two has to be strict.
+    if (ranks[0] >= low[0] or ranks[1] >= low[1]) and ranks[2] >= high[2]:
+        one_less = (*ranks[:2], high[2] - 1)
+        remedy = f"try {one_less}" if high[2] > 1 else "leave ranks out"
         raise InputError(
             f"ranks {ranks} leave the core undetermined or badly conditioned: fewer spectra than "
             f"the {high[2]} MSI bands are needed, or fewer row and column patterns than the "
-            f"{low[0]} x {low[1]} pixels of the LrHSI; try {(*ranks[:2], max(1, high[2] - 1))}."
+            f"{low[0]} x {low[1]} pixels of the LrHSI; {remedy}."
         )
     return ranks

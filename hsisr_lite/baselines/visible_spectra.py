@@ -4,7 +4,7 @@ import numpy as np
 
 from hsisr_lite.baselines.tensors import leading
 
-FEW_BANDS = 3  # with no more MSI bands than this, giving one up loses more than it wins
+_FEW_BANDS = 3  # with no more MSI bands than this, giving one up loses more than it wins
 
 
 def visible_spectra(pair, lr_hsi, hr_msi, operator, srf):
@@ -54,7 +54,7 @@ def visible_spectra(pair, lr_hsi, hr_msi, operator, srf):
         missed = np.sum(back * (shared @ srf.T @ back - 2 * shared @ spectra.T))
         return missed + pixels * np.sum((noise * back.T) ** 2)
 
-    sets, most = [[]], len(srf) - (len(srf) > FEW_BANDS)
+    sets, most = [[]], len(srf) - (len(srf) > _FEW_BANDS)
     for _ in range(min(most, len(candidates))):
         others = set(range(len(candidates))) - set(sets[-1])
         sets.append(min(([*sets[-1], one] for one in sorted(others)), key=loss))

@@ -221,6 +221,13 @@ def test_ranks_that_do_not_fit_are_refused_with_a_sentence(ranks):
         fuse(pair, "scott", ranks=ranks)
 
 
+@pytest.mark.parametrize("msi_bands", [1, 2, 3])
+def test_the_boundary_is_refused_with_few_bands_too(msi_bands):
+    pair = observed(np.random.default_rng(9).random((24, 24, 20)), 4, msi_bands, gaussian_psf(4))
+    with pytest.raises(InputError, match=f"fewer spectra than the {msi_bands} MSI bands"):
+        fuse(pair, "scott", ranks=(24, 24, msi_bands))
+
+
 @pytest.mark.parametrize("ranks", [(5, 5, 8), (24, 24, 5), (6, 24, 5), (5, 5, 6), (1, 1, 1)])
 def test_ranks_beside_the_boundary_are_accepted(ranks):
     cube = np.random.default_rng(9).random((24, 24, 20))
