@@ -17,6 +17,7 @@ from hsisr_lite.unmixing import svd_subspace, vca
 MOST_MATERIALS = 30  # as published
 _ROUNDS, _ABUNDANCE_UPDATES, _ENDMEMBER_UPDATES = 30, 20, 200
 _SUM_TO_ONE = 0.01  # weak, where images have a root mean square of 1: shade changes the sum
+_FLOOR = 1e-6  # of a variance: no image is trusted beyond a thousandth of its values
 _TINY = 1e-12
 
 
@@ -55,7 +56,7 @@ def cnmf(pair, run, *, materials=None):
     p, s = inputs.operator.matrix(rows, cols), inputs.srf
     noise = estimate_noise(pair, inputs.operator.psf)
     noise_y, noise_z = (np.mean(np.square(sd / unit)) for sd in (noise.hsi, noise.msi))
-    weight = (noise_y + _TINY) / (noise_z + _TINY)
+    weight = (noise_y + _FLOOR) / (noise_z + _FLOOR)
     explained = noise_y * y.size + weight * noise_z * z.size
 
     if materials is None:

@@ -140,7 +140,10 @@ def conjugate_gradients(normal, right, ready, start, *, steps, tolerance=1e-12):
         fit, last = np.sum(left * prepared), fit
         step = prepared + fit / last * step
         moved = normal(step)
-        length = fit / np.sum(step * moved)
+        curvature = np.sum(step * moved)
+        if not curvature > 0:  # rounding: along this step nothing is left to win
+            break
+        length = fit / curvature
         solution, left = solution + length * step, left - length * moved
     return solution
 
