@@ -1,0 +1,31 @@
+"""Stored seconds belong to the code that is there, and to every method without a network."""
+
+import measure_seconds
+
+from hsisr_lite.benchmark import stored_seconds
+from hsisr_lite.methods import methods
+from hsisr_lite.plots import METHOD_STYLES
+
+
+def test_the_measured_code_has_not_changed_since():
+    """Red? Run tools/measure_seconds.py: it takes less than a minute."""
+    assert stored_seconds()["fingerprint"] == measure_seconds.taken()
+
+
+def test_the_fingerprint_notices_a_change(monkeypatch, tmp_path):
+    before = measure_seconds.taken()
+    for room in measure_seconds.MEASURED:
+        (tmp_path / "hsisr_lite" / room).mkdir(parents=True)
+        for path in (measure_seconds.ROOT / "hsisr_lite" / room).glob("*.py"):
+            (tmp_path / "hsisr_lite" / room / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(measure_seconds, "ROOT", tmp_path)
+    assert measure_seconds.taken() == before
+    with (tmp_path / "hsisr_lite" / "baselines" / "scott.py").open("a") as file:
+        file.write("\n# slower now\n")
+    assert measure_seconds.taken() != before
+
+
+def test_every_method_without_a_network_was_measured():
+    stored = stored_seconds()["methods"]
+    assert set(stored) == {name for name in methods() if name in METHOD_STYLES}
+    assert all(row["seconds"] > 0 and row["psnr"] > 15 for row in stored.values())
