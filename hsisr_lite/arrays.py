@@ -256,6 +256,21 @@ def as_ratio(ratio):
     return int(ratio)
 
 
+def as_seed(seed):
+    """Return the seed as an int of at least 0, or raise :class:`InputError`.
+
+    Examples
+    --------
+    >>> as_seed(3)
+    3
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(
+            f"seed is {seed!r}: a whole number of at least 0 is needed; 0 is the default."
+        )
+    return int(seed)
+
+
 def check_divisible(rows, cols, ratio):
     """Raise :class:`InputError` unless ``ratio`` divides both sides of the image.
 

@@ -3,9 +3,7 @@
 import os
 from dataclasses import dataclass
 
-import numpy as np
-
-from hsisr_lite.arrays import InputError
+from hsisr_lite.arrays import InputError, as_seed
 
 BUDGETS = ("lite", "paper")  # two CPU cores; the published settings, on a GPU
 DEVICES = ("auto", "cpu", "cuda")
@@ -56,8 +54,4 @@ class Run:
                     "device 'cuda' was asked for but torch sees no GPU: a CUDA build and driver "
                     "are needed; use device='cpu'."
                 )
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise InputError(
-                f"seed is {seed!r}: a whole number of at least 0 is needed; 0 is the default."
-            )
-        return cls(budget, int(seed), device, progress)
+        return cls(budget, as_seed(seed), device, progress)

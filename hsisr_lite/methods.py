@@ -36,7 +36,7 @@ _METHODS = {
     "cnmf": (
         "baselines.cnmf",
         "cnmf",
-        "Both images unmixed in turn by non-negative factors, each lending the other what it sees.",
+        "Non-negative endmembers and abundances, fitted to both images at once.",
     ),
     "fuse": (
         "baselines.sylvester",
@@ -51,7 +51,7 @@ _METHODS = {
     "csu": (
         "baselines.csu",
         "csu",
-        "Endmembers and abundances fitted to both images at once, abundances summing to one.",
+        "The same with abundances that sum to one, by projected gradients.",
     ),
     "scott": (
         "baselines.scott",

@@ -116,8 +116,9 @@ def _cropped(reference, estimate, valid, ratio):
         rows, cols = estimate.shape[:2]
         spare = (reference.shape[0] - rows, reference.shape[1] - cols)
         if 0 <= min(spare) and max(spare) < ratio:
+            if np.shape(valid)[:2] == reference.shape[:2]:
+                valid = np.asarray(valid)[:rows, :cols]
             reference = reference[:rows, :cols]
-            valid = None if valid is None else np.asarray(valid)[:rows, :cols]
     return reference, valid
 
 
@@ -153,10 +154,11 @@ def _without_truth(estimate, pair, valid):
         if part is not None:
             part = np.kron(part, np.ones((zoom, zoom), bool))  # (rows, cols)
             valid = part if valid is None else valid & part
+    images = pair.lr_hsi, pair.hr_msi, pair.low_msi()
     return _those_that_exist(
         d_lambda=lambda: d_lambda(estimate, pair.lr_hsi, valid=valid),
-        d_s=lambda: d_s(estimate, pair.lr_hsi, pair.hr_msi, pair.low_msi(), valid=valid),
-        qnr=lambda: qnr(estimate, pair.lr_hsi, pair.hr_msi, pair.low_msi(), valid=valid),
+        d_s=lambda: d_s(estimate, *images, valid=valid),
+        qnr=lambda: qnr(estimate, *images, valid=valid),
     )
 
 

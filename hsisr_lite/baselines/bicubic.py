@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from hsisr_lite.degradation.estimate import psf_of
+from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.degradation.psf import window_start
 from hsisr_lite.results import FusionResult
 
@@ -63,10 +63,15 @@ def psf_centre(psf, ratio):
 
 
 def bicubic(pair, run):
-    """Enlarge the LrHSI, centred with the phase of the PSF; the MSI is not used."""
-    psf, notes = psf_of(pair)
-    enlarged = upsample(pair.lr_hsi, pair.ratio, psf_centre(psf, pair.ratio))
-    return FusionResult.of(pair, enlarged, notes=notes)
+    """Enlarge the LrHSI, centred with the phase of a known PSF; the MSI is not used.
+
+    The phase of an unknown PSF could only be found from the MSI, so the middle of the block counts.
+    """
+    centre, notes = None, ["PSF unknown: assumed centred on its block."]
+    if pair.psf is not None:
+        centre, notes = psf_centre(pair.psf, pair.ratio), []
+    lr_hsi = filled(pair.lr_hsi, pair.lr_valid)
+    return FusionResult.of(pair, upsample(lr_hsi, pair.ratio, centre), notes=notes)
 
 
 def _cubic_matrix(size, ratio, centre):

@@ -29,9 +29,10 @@ def cnmf(pair, run, *, materials=None):
 
     E starts at the spectra that VCA finds in the LrHSI, A at their enlarged low-resolution
     abundances; then each is multiplied in turn (:func:`multiply`). The weight w is the ratio of
-    the noise variances, known or estimated, and 1 without noise. PSF and SRF are taken from the
-    pair or estimated. It ends after 30 rounds, when a round gains less than a thousandth, or when
-    the misfit is no larger than the noise explains: factors that go on would learn the noise.
+    the noise variances, known or estimated, and at least 1: only the MSI sees the fine grid. PSF
+    and SRF are taken from the pair or estimated. It ends after 30 rounds, when a round gains less
+    than a thousandth, or when the misfit is no larger than the noise explains: factors that go on
+    would learn the noise.
     ``history["cost"]`` holds the cost at the start and after each half round; it never rises.
 
     Parameters
@@ -56,7 +57,7 @@ def cnmf(pair, run, *, materials=None):
     p, s = inputs.operator.matrix(rows, cols), inputs.srf
     noise = estimate_noise(pair, inputs.operator.psf)
     noise_y, noise_z = (np.mean(np.square(sd / unit)) for sd in (noise.hsi, noise.msi))
-    weight = (noise_y + _FLOOR) / (noise_z + _FLOOR)
+    weight = max(1.0, (noise_y + _FLOOR) / (noise_z + _FLOOR))
     explained = noise_y * y.size + weight * noise_z * z.size
 
     if materials is None:

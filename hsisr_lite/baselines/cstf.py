@@ -35,7 +35,9 @@ def cstf(pair, run, *, sparsity=None):
               + \lambda \lVert C \rVert_1, \qquad X = C \times_1 D_1 \times_2 D_2 \times_3 D_3
 
     PSF, SRF and noise may be known or are estimated. ``history["cost"]`` is the objective at the
-    start and after each sweep; it never rises. Nothing is random.
+    start and after each sweep; it never rises. Larger dictionaries with a smaller core cost less,
+    without end; few sweeps, each near the last dictionaries, keep that in bounds. Nothing is
+    random.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def cstf(pair, run, *, sparsity=None):
         raise InputError(
             f"sparsity is {sparsity!r}: a number of at least 0 is needed; try the noise level."
         )
-    spectra = visible_spectra(pair, lr_hsi, hr_msi, operator, srf)
+    spectra = visible_spectra(pair, lr_hsi, operator, srf)
     rows, cols = leading(hr_msi, 0), leading(hr_msi, 1)
     start, *turned = solve_core(lr_hsi, hr_msi, operator, srf, rows, cols, spectra)
     maps = expand(start, *turned[:2]) @ (turned[2].T @ spectra.T)  # (rows, cols, R3)

@@ -49,8 +49,8 @@ def gsomp(pair, run, *, atoms=None, picks=5, patch=8, stop=0.99):
     atoms = as_count(atoms, "atoms", len(lr_pixels), "each is learned from a pixel of the LrHSI")
     picks = as_count(picks, "picks", max(atoms, 5), f"the dictionary has {atoms} atoms")
     patch = as_count(patch, "patch", max(rows, cols, 8), "the image is no larger")
-    if not 0 < stop <= 1:
-        raise InputError(f"stop is {stop}: a share above 0 and at most 1 is needed; try 0.99.")
+    if not (isinstance(stop, int | float | np.number) and 0 < stop <= 1):
+        raise InputError(f"stop is {stop!r}: a share above 0 and at most 1 is needed; try 0.99.")
     learned = learn_dictionary(lr_pixels, atoms)
     reach = _fitting_reach(inputs, inside, learned, np.random.default_rng(run.seed))
     dictionary = widen(learned, lr_pixels.mean(axis=0), reach)
@@ -101,7 +101,7 @@ def shared_amounts(pixels, atoms, picks, stop):
 def _fitting_reach(inputs, inside, learned, rng):
     """The reach whose result, blurred, comes closest to a sample of the LrHSI's pixels."""
     matrix = inputs.operator.matrix(*inputs.hr_msi.shape[:2])
-    number = max(8, _TRIED // inputs.operator.ratio**2)
+    number = max(8, _TRIED // max(inputs.operator.ratio**2, inputs.operator.psf.size))
     sample = rng.permutation(np.flatnonzero(inside))[:number]
     under = np.unique(matrix[sample].indices)  # the HrMSI's pixels under their PSFs
     blur, msi_bands = matrix[sample][:, under], inputs.hr_msi.shape[2]

@@ -45,9 +45,10 @@ def hysure(pair, run, *, rank=None, smoothness=None):
     InputError
         A rank that the LrHSI does not have, or a smoothness that is not positive.
     """
-    if smoothness is not None and not 0 < smoothness < np.inf:
+    positive = isinstance(smoothness, int | float | np.number) and 0 < smoothness < np.inf
+    if smoothness is not None and not positive:
         raise InputError(
-            f"smoothness is {smoothness}: a positive number is needed; leave it out to have it "
+            f"smoothness is {smoothness!r}: a positive number is needed; leave it out to have it "
             "follow the noise."
         )
     inputs = prepare(pair)

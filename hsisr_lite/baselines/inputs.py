@@ -37,15 +37,22 @@ def prepare(pair):
     psf, notes_psf = psf_of(pair)
     srf, notes_srf = srf_of(pair, psf)
     return Inputs(
-        _filled(pair.lr_hsi, pair.lr_valid),
-        _filled(pair.hr_msi, pair.hr_valid),
+        filled(pair.lr_hsi, pair.lr_valid),
+        filled(pair.hr_msi, pair.hr_valid),
         SpatialOperator(psf, pair.ratio),
         srf,
         [*notes_psf, *notes_srf],
     )
 
 
-def _filled(image, valid):
+def filled(image, valid):
+    """The image in float64, pixels without data as their nearest neighbour that has some.
+
+    Examples
+    --------
+    >>> filled(np.array([[[3.0], [0.0]]]), np.array([[True, False]]))[..., 0]
+    array([[3., 3.]])
+    """
     image = image.astype(np.float64)
     if valid is None or valid.all() or not valid.any():
         return image

@@ -20,17 +20,18 @@ def scott(pair, run, *, ranks=None):
     .. math:: \min_G \lVert Y - P (G \times_1 U \times_2 V \times_3 W) \rVert^2
               + \lVert Z - G \times_1 U \times_2 V \times_3 S W \rVert^2
 
-    with orthonormal factors of ranks :math:`(R_1, R_2, R_3)`. PSF, SRF and noise may be known or
-    are estimated; nothing is random.
+    with orthonormal factors of ranks :math:`(R_1, R_2, R_3)`. PSF and SRF may be known or are
+    estimated; noise plays a part in the default choice of spectra only. Nothing is random.
 
     Parameters
     ----------
     pair : ObservedPair
     run : Run
     ranks : (int, int, int), optional
-        Number of row patterns, of column patterns and of spectra, the strongest of each. Default:
-        all rows, all columns, and the spectra of :func:`visible_spectra`, which with three MSI
-        bands or fewer may be as many as the bands.
+        Number of row patterns, of column patterns and of spectra, the strongest of each, as
+        published. Default: all rows, all columns, and instead of the strongest spectra those of
+        :func:`visible_spectra`. Every one of these is seen by the MSI, so that there may be as many
+        as MSI bands.
 
     Returns
     -------
@@ -43,9 +44,9 @@ def scott(pair, run, *, ranks=None):
     """
     lr_hsi, hr_msi, operator, srf, notes = prepare(pair)
     if ranks is None:
-        spectra = visible_spectra(pair, lr_hsi, hr_msi, operator, srf)
+        spectra = visible_spectra(pair, lr_hsi, operator, srf)
         ranks = (*hr_msi.shape[:2], len(spectra))
-        notes = [*notes, f"ranks {ranks}: all rows and columns, and what the MSI tells apart."]
+        notes = [*notes, f"ranks {ranks}: all rows and columns, and what the MSI reveals."]
     else:
         ranks = _checked(ranks, lr_hsi.shape, hr_msi.shape)
         spectra = leading(lr_hsi, 2, ranks[2]).T  # (R3, bands)
@@ -67,7 +68,8 @@ def solve_core(lr_hsi, hr_msi, operator, srf, rows, cols, spectra):
 
     with :math:`\alpha, \beta, \gamma` the eigenvalues of :math:`U^\top P_1^\top P_1 U`,
     :math:`V^\top P_2^\top P_2 V` and :math:`W^\top S^\top S W`. For a PSF that is not a column
-    times a row, the division only prepares conjugate gradients on the exact equations.
+    times a row, the division only prepares conjugate gradients on the exact equations, 300 steps
+    at most.
     """
     along_rows, along_cols, _ = marginals(operator, len(rows), len(cols))
     rows, alpha = _turned(rows, along_rows @ rows)

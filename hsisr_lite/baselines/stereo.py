@@ -24,25 +24,27 @@ from hsisr_lite.results import FusionResult
 MOST = 200  # components by default: time and memory grow faster than they help
 MSI_SWEEPS, SWEEPS = 60, 8
 FAINTEST = 2e-4  # of the HrMSI's norm: a cube weaker than this is not worth having
+UNSURE = 1e-3  # of the HrMSI's root mean square: no image is trusted beyond it
 
 
 def stereo(pair, run, *, rank=None):
     r"""Fuse by a coupled canonical polyadic model [kanatsoulis2018]_; the appendix derives it.
 
-    .. math:: \min_{A, B, C} \lVert Y - P X \rVert^2 + \lVert Z - X S^\top \rVert^2
+    .. math:: \min_{A, B, C} w \lVert Y - P X \rVert^2 + \lVert Z - X S^\top \rVert^2
               + \mu \bigl(\lVert A \rVert^2 + \lVert B \rVert^2 + \lVert C \rVert^2\bigr),
               \qquad X_{ijb} = \textstyle\sum_f A_{if} B_{jf} C_{bf}
 
-    PSF, SRF and noise may be known or are estimated. ``history["cost"]`` is the objective after
-    each sweep; it never rises. Nothing is random.
+    The weight w is the ratio of the noise variances, of the HrMSI over the LrHSI, and at most 1:
+    only the HrMSI sees the fine grid. PSF, SRF and noise may be known or are estimated.
+    ``history["cost"]`` is the objective after each sweep; it never rises. Nothing is random.
 
     Parameters
     ----------
     pair : ObservedPair
     run : Run
     rank : int, optional
-        Number of rank-one cubes F; default the smallest of eight times the LrHSI's rows, 0.7 times
-        its pixels, and 200.
+        Number of rank-one cubes F; default the smallest of eight times the LrHSI's longer side, 0.7
+        times its pixels, and 200.
 
     Returns
     -------
@@ -55,23 +57,28 @@ def stereo(pair, run, *, rank=None):
     """
     lr_hsi, hr_msi, operator, srf, notes = prepare(pair)
     rank = _checked(rank, lr_hsi.shape, hr_msi.shape)
-    noise = np.sqrt(np.mean(estimate_noise(pair, operator.psf).msi ** 2))
+    noise = estimate_noise(pair, operator.psf)
+    noise_y, noise_z = (np.sqrt(np.mean(sd**2)) for sd in (noise.hsi, noise.msi))
     # A cube of strength y gains from (g - y)^2 + 3 mu g^(2/3) only if y > 2 mu^(3/4): mu is such
     # that noise, whose strength is sigma (sqrt(rows) + sqrt(cols)), does not.
-    weakest = FAINTEST * np.linalg.norm(hr_msi) + noise * np.sqrt(hr_msi.shape[:2]).sum()
+    strength = np.linalg.norm(hr_msi)
+    weakest = FAINTEST * strength + noise_z * np.sqrt(hr_msi.shape[:2]).sum()
+    weakest = min(weakest, 0.1 * strength)  # noise that is told too large leaves something
     ridge = max((weakest / 2) ** (4 / 3), np.finfo(float).tiny)
     penalty = ridge * np.eye(rank)
+    least = np.finfo(float).tiny + (UNSURE**2) * np.mean(hr_msi**2)
+    weight = min(1.0, (noise_z**2 + least) / (noise_y**2 + least))
     sweeps = min(max(MSI_SWEEPS, 3000 // rank), 1000)
     factors = canonical(hr_msi, rank, ridge=ridge, sweeps=sweeps, progress=run.progress)
     along_rows, along_cols, separable = marginals(operator, *hr_msi.shape[:2])
     along = along_rows, along_cols
     blurs = [np.linalg.eigh(gram(matrix)) for matrix in along]
-    spread = operator.A_adjoint(lr_hsi)  # P* Y: (rows, cols, bands)
+    spread = weight * operator.A_adjoint(lr_hsi)  # w P* Y: (rows, cols, bands)
 
     def sharper(axis):
         """The rows (axis 0) or columns (1) that fit best, the other two factors given."""
         old, other, spectra = factors[axis], factors[1 - axis], factors[2]
-        low = gram(along[1 - axis] @ other) * gram(spectra)
+        low = weight * gram(along[1 - axis] @ other) * gram(spectra)
         high = gram(other) * gram(srf @ spectra) + penalty
         # L F K + F K' = R with L = P1^T P1
         right = against(spread, axis, other, spectra)
@@ -82,7 +89,7 @@ def stereo(pair, run, *, rank=None):
         def normal(factor):
             pixels = maps(factor, other) if axis == 0 else maps(other, factor)
             back = operator.A_adjoint(operator.A(pixels) @ gram(spectra))  # (rows, cols, rank)
-            return np.sum(np.moveaxis(back, axis, 0) * other, axis=1) + factor @ high
+            return weight * np.sum(np.moveaxis(back, axis, 0) * other, axis=1) + factor @ high
 
         return conjugate_gradients(
             normal, right, lambda rest: sylvester(blurs[axis], low, high, rest), old, steps=3
@@ -92,10 +99,11 @@ def stereo(pair, run, *, rank=None):
     for _ in tqdm(range(SWEEPS), desc="stereo", disable=not run.progress, leave=False):
         fine = maps(*factors[:2])  # (rows, cols, rank)
         coarse = operator.A(fine)  # (low rows, low cols, rank)
-        factors[2] = fit_spectra(lr_hsi, hr_msi, srf, coarse, fine, ridge=ridge)
+        weighted = np.sqrt(weight) * lr_hsi, hr_msi, srf, np.sqrt(weight) * coarse, fine
+        factors[2] = fit_spectra(*weighted, ridge=ridge)
         misfits = lr_hsi - coarse @ factors[2].T, hr_msi - fine @ (srf @ factors[2]).T
         factors = balanced(factors)
-        cost = sum(np.sum(misfit**2) for misfit in misfits)
+        cost = weight * np.sum(misfits[0] ** 2) + np.sum(misfits[1] ** 2)
         costs.append(cost + ridge * sum(np.sum(factor**2) for factor in factors))
         factors[0] = sharper(0)
         factors[1] = sharper(1)
@@ -108,7 +116,7 @@ def stereo(pair, run, *, rank=None):
 def _checked(rank, low, high):
     pixels, offered = low[0] * low[1], min(high[:2]) * high[2]
     if rank is None:
-        return max(1, min(8 * low[0], int(0.7 * pixels), offered, MOST))
+        return max(1, min(8 * max(low[:2]), int(0.7 * pixels), offered, MOST))
     most = max(1, min(pixels - 1, offered))
     if not isinstance(rank, int | np.integer) or not 1 <= rank <= most:
         raise InputError(

@@ -25,9 +25,10 @@ def psf_of(pair):
 def srf_of(pair, psf):
     r"""The pair's SRF, or its non-negative least-squares estimate, and what to note about it.
 
-    .. math:: s_m = \arg\min_{s \ge 0} \lVert Y s - (P Z)_m \rVert^2
+    .. math:: s_m = \arg\min_{s \ge 0,\; \sum s = 1} \lVert Y s - (P Z)_m \rVert^2
 
-    An affine offset between the two sensors is not modelled; rows are divided by their sum.
+    Both images are in the same units, so the sum is part of the problem: many mixes of similar
+    bands fit alike, and dividing one of them by its sum afterwards would spoil the fit.
 
     Parameters
     ----------
@@ -50,7 +51,10 @@ def srf_of(pair, psf):
     # |Y s - z| = |R_Y s - R_z| for the triangular factor of [Y, z]: as exact, and small.
     factor = np.linalg.qr(np.hstack([hsi, low_msi[inside]]), mode="r")
     bands = hsi.shape[1]
+    # One more equation, so heavy that it holds: the sum is 1.
+    weight = 1e3 * (np.linalg.norm(factor) / np.sqrt(bands) or 1.0)
+    factor = np.vstack([factor, np.full(factor.shape[1], weight)])
     srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
-    sums = srf.sum(axis=1, keepdims=True)
-    srf = np.where(sums > 0, srf / np.where(sums > 0, sums, 1), 1 / srf.shape[1])
-    return srf, ["SRF unknown: estimated from the pair by non-negative least squares."]
+    return srf / srf.sum(axis=1, keepdims=True), [
+        "SRF unknown: estimated from the pair by non-negative least squares."
+    ]

@@ -8,7 +8,6 @@ The signal-to-noise ratio is that of the whole image, in decibels:
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import binary_erosion, correlate
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.operators import SpatialOperator
@@ -93,7 +92,8 @@ def estimate_noise(pair, psf):
     hsi, msi = _sample(pair.lr_hsi[inside]), _sample(low_msi[inside])
     if known is None and pair.srf is not None and _exact(hsi @ pair.srf.T, msi).all():
         return PairNoise(np.zeros(bands), np.zeros(msi_bands), np.zeros(msi_bands))
-    from scipy.optimize import nnls  # its import takes longer than a short method
+    from scipy.ndimage import binary_erosion, correlate  # these imports take longer than
+    from scipy.optimize import nnls  # a short method, which a clean pair is not to wait for
 
     mixes = np.array([nnls(hsi, band)[0] for band in msi.T])  # (msi_bands, bands)
     unexplained = _prediction_variance(hsi, msi, mixes)

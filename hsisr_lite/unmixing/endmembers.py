@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hsisr_lite.arrays import InputError
+from hsisr_lite.arrays import InputError, as_seed
 from hsisr_lite.unmixing.abundances import nnls_abundances
 from hsisr_lite.unmixing.subspace import as_count, as_pixels, svd_subspace
 
@@ -118,7 +118,9 @@ def corner_coordinates(image, materials, projection):
         brightness = pixels @ mean
         seen = brightness > _NOTHING * brightness.max()
         # u = x / <x, mean>: all multiples of a spectrum become one point
-        return np.where(seen[:, None], points / np.where(seen, brightness, 1)[:, None], 0)
+        points = np.where(seen[:, None], points / np.where(seen, brightness, 1)[:, None], 0)
+        # What has no brightness to divide by is gone, and may have been a dimension of its own.
+        return points if np.linalg.matrix_rank(points) == materials else None
     basis, strengths = svd_subspace(pixels - mean)
     if np.sum(strengths > _NOTHING * np.linalg.norm(pixels)) < materials - 1:
         return None
@@ -139,7 +141,7 @@ def _best(image, materials, seed, tries, projection, improve):
             f"projection is {projection!r}: 'perspective', 'affine' or None for both is needed; "
             "correct the word."
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed(seed))
     candidates = []
     for name in names if projection is None else [projection]:
         points = corner_coordinates(pixels, materials, name)

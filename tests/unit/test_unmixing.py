@@ -283,3 +283,12 @@ def test_angles_keep_their_digits_where_the_arc_cosine_does_not():
     """A millionth of a radian: the arc cosine of 1 - 5e-13 has lost four digits."""
     found = angles_between([[1.0, 0.0]], [[1.0, 1e-6]])[0, 0]
     np.testing.assert_allclose(np.deg2rad(found), 1e-6, rtol=1e-9)
+
+
+@extractors
+def test_spectra_around_zero_have_no_brightness_to_divide_by(extract):
+    """Centred images: the perspective projection is left out, and asked for alone, an error."""
+    centred = np.vstack([np.eye(3), -np.eye(3)])
+    assert len(set(extract(centred, 3).pixels)) == 3
+    with pytest.raises(InputError, match="span fewer dimensions"):
+        extract(centred, 3, projection="perspective")
