@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.degradation.psf import FWHM_TO_SIGMA, gaussian_psf, window_start
+from hsisr_lite.degradation.noise import grain_variance
+from hsisr_lite.degradation.psf import gaussian_psf, window_start
+from hsisr_lite.degradation.psf_fit import compact, free_kernel, nearest_gaussian, without
 
 _FEWEST = 16  # low-resolution pixels: below, there is nothing to learn from and to check on
 _MOST = 2000  # low-resolution pixels are enough, and fewer where the windows are large
@@ -41,9 +43,12 @@ def estimate_psf(pair):
     Kernels compete, from the simplest: the block-centred Gaussian of FWHM ``ratio``; g on
     ``ratio`` x ``ratio`` pixels and on twice that side; h on both, up to 16 pixels a side, for
     several :math:`\lambda`. Each is judged by the share of the variance of :math:`N_m h` that it
-    leaves unexplained on pixels that it was not learned from, and the simplest within 10 % of the
-    best is taken. Where the images are out of step, by up to half a low-resolution pixel, the
-    kernel's centre tells by how much.
+    leaves unexplained on pixels that it was not learned from; the simplest within 10 % of the best
+    is taken, and the first unless the best beats it by two standard errors.
+
+    The MSI's noise adds :math:`\sigma_m^2 \lVert h \rVert^2` per pixel, so wide kernels would win
+    by averaging it: it is subtracted from both variances. An unknown :math:`\sigma_m^2` is the
+    least that the kernels' misfits allow, and at most the variance of the image's finest grain.
 
     Parameters
     ----------
@@ -64,44 +69,47 @@ def estimate_psf(pair):
     """
     ratio = pair.ratio
     assumed = f"PSF unknown: assumed the block-centred Gaussian of FWHM {ratio} pixels"
+    plain = gaussian_psf(ratio)
     view = _look(pair)
     if view is None:
-        return PSFEstimate(
-            gaussian_psf(ratio), f"{assumed}; too few pixels, or too flat, to estimate it from."
-        )
+        return PSFEstimate(plain, f"{assumed}; too few pixels, or too flat, to estimate it from.")
     block = np.zeros((2 * ratio, 2 * ratio), bool)
     inner = slice(ratio // 2, ratio // 2 + ratio)  # a pixel's own block, in the wide window
     block[inner, inner] = True
     simplest = np.zeros(block.size)
-    simplest[block.ravel()] = gaussian_psf(ratio).ravel()
+    simplest[block.ravel()] = plain.ravel()
 
     epsilon = _mix_ridge(view, simplest, block.ravel())
-    scored = []
-    for kernel, *by_half in _candidates(view, epsilon, simplest, block.ravel()):
-        scored.append((kernel, _misfit(view, by_half, epsilon)))
-        if scored[-1][1] <= _EXACT:  # nothing can be better
-            break
-    best = min(misfit for _, misfit in scored)
+    kernels, scores = _compete(view, epsilon, simplest, block.ravel())
+    best = min(score.misfit for score in scores)
     if best > _HOPELESS:
-        return PSFEstimate(
-            gaussian_psf(ratio), f"{assumed}; no kernel explains one image by the other."
-        )
-    kernel = next(kernel for kernel, misfit in scored if misfit <= _LEEWAY * best)
+        return PSFEstimate(plain, f"{assumed}; no kernel explains one image by the other.")
+    if pair.noise is None and best > _EXACT:
+        most = np.min([score.most for score in scores], axis=0)
+        view = view._replace(noise=np.minimum(most, grain_variance(pair)))
+        kernels, scores = _compete(view, epsilon, simplest, block.ravel())
+    # Each as if it passed as much noise as the simplest does, for 10 % of what is visible
+    misfits = np.array([score.misfit for score in scores]) + scores[0].noise
+    best = np.argmin(misfits)
+    good = misfits <= _LEEWAY * misfits[best]
+    gain = scores[0].pixels - scores[best].pixels
+    good[0] |= misfits[0] - misfits[best] <= 2 * np.sqrt(len(gain)) * gain.std()
+    kernel = kernels[np.argmax(good)]
     if kernel is simplest:
-        return PSFEstimate(
-            gaussian_psf(ratio), f"{assumed}, which explains the pair as well as any other."
-        )
+        return PSFEstimate(plain, f"{assumed}, which explains the pair as well as any other.")
     psf = kernel.reshape(block.shape)  # (2 ratio, 2 ratio)
     psf = psf if psf[~block].any() else psf[inner, inner]
     middle = (ratio - 1) / 2 - window_start(ratio, len(psf))
     # Adding 0 turns a rounded -0.00 into +0.00.
     down = round(psf.sum(axis=1) @ np.arange(len(psf)) - middle, 2) + 0
     right = round(psf.sum(axis=0) @ np.arange(len(psf)) - middle, 2) + 0
-    return PSFEstimate(
-        psf,
+    note = (
         f"PSF unknown: estimated from the pair by least squares, {len(psf)} x {len(psf)} pixels, "
-        f"centred {down:+.2f} rows and {right:+.2f} columns off the middle of its block.",
+        f"centred {down:+.2f} rows and {right:+.2f} columns off the middle of its block"
     )
+    if max(abs(down), abs(right)) > 0.5:
+        note += "; the images may be out of step, and the result lies on the HrMSI's grid"
+    return PSFEstimate(psf, f"{note}.")
 
 
 class _Part(NamedTuple):
@@ -119,6 +127,7 @@ class _View(NamedTuple):
     ratio: int
     windows: np.ndarray  # N: (msi_bands, pixels, 4 ratio ratio)
     spread: np.ndarray  # R with |R h|^2 = the variance of N h, over bands
+    noise: np.ndarray  # (msi_bands,) variances of the MSI's noise
     hsi: np.ndarray  # Y: (pixels, bands)
     mixed: np.ndarray | None  # Y S^T as (msi_bands, pixels), where the SRF is known
     whole: _Part
@@ -151,36 +160,52 @@ def _look(pair):
         _Part(part, *np.linalg.svd(hsi[part], full_matrices=False))
         for part in (np.ones(len(rows), bool), even, ~even)
     ]
-    return _View(
-        ratio=pair.ratio,
-        windows=windows,
-        spread=_compact(centred),
-        hsi=hsi,
-        mixed=None if pair.srf is None else pair.srf @ hsi.T,
-        whole=whole,
-        halves=tuple(halves),
-    )
+    noise = np.full(len(windows), 0.0 if pair.noise is None else pair.noise[1] ** 2)
+    mixed = None if pair.srf is None else pair.srf @ hsi.T
+    return _View(pair.ratio, windows, compact(centred), noise, hsi, mixed, whole, tuple(halves))
 
 
 def _unexplained(view, values, epsilon, learn, test):
-    """What mixes learned from some pixels leave of (msi_bands, pixels, n) values at others."""
+    """What mixes learned from some pixels leave of values at others, and of unit white noise."""
+    # values: (msi_bands, pixels, n); of the noise, the sum of squares
+    count = test.pixels.sum()
     if view.mixed is not None:  # N h - Y s = (N - Y s 1^T) h, for kernels that sum to one
-        return values[:, test.pixels] - view.mixed[:, test.pixels, None]
+        return values[:, test.pixels] - view.mixed[:, test.pixels, None], count
     # Y_test (Y^T Y + epsilon)^-1 Y^T values, by the decomposition of Y
     ridge = max(epsilon * learn.singular[0] ** 2, np.finfo(float).tiny)  # Y may be zero
     shrunk = learn.singular / (learn.singular**2 + ridge)
-    mixes = shrunk[:, None] * (learn.left.T @ values[:, learn.pixels])
-    return values[:, test.pixels] - view.hsi[test.pixels] @ learn.right.T @ mixes
+    mixes = view.hsi[test.pixels] @ (learn.right.T * shrunk)
+    own = np.sum(mixes * test.left) if learn is test else 0
+    rest = values[:, test.pixels] - mixes @ (learn.left.T @ values[:, learn.pixels])
+    return rest, count + np.sum(mixes**2) - 2 * own
 
 
-def _misfit(view, by_half, epsilon):
-    """Share of the blurred MSI's variance that each half's kernel leaves in the other half."""
-    left = total = 0.0
+class _Score(NamedTuple):
+    """How a kernel serves, in shares of the variance of the blurred MSI without its noise."""
+
+    misfit: float  # what it leaves unexplained, less noise
+    noise: float  # what it passes of the noise
+    pixels: np.ndarray  # (pixels,) what it leaves of each, with noise
+    most: np.ndarray  # (msi_bands,) the variance of noise that would leave as much
+
+
+def _score(view, by_half, epsilon):
+    """What each half's kernel leaves of the blurred MSI's variance in the other half."""
+    squares, total, passed = [], 0.0, 0.0
     for kernel, learn, test in zip(by_half, view.halves, view.halves[::-1], strict=True):
         blurred = (view.windows @ kernel)[..., None]  # (msi_bands, pixels, 1)
-        left += np.sum(_unexplained(view, blurred, epsilon, learn, test) ** 2)
+        rest, white = _unexplained(view, blurred, epsilon, learn, test)
+        squares.append(rest[..., 0] ** 2)
         total += np.sum((blurred - blurred.mean(axis=1, keepdims=True))[:, test.pixels] ** 2)
-    return max(left / total, _EXACT) if total > 0 else 1.0
+        passed += white * np.sum(kernel**2)
+    squares = np.hstack(squares)  # (msi_bands, pixels)
+    left = squares.sum(axis=1)
+    noise = np.minimum(view.noise * passed, left).sum()
+    signal = total - noise
+    if signal <= 0:
+        return _Score(1.0, 0.0, np.zeros(squares.shape[1]), left / passed)
+    misfit = max((left.sum() - noise) / signal, _EXACT)
+    return _Score(misfit, noise / signal, squares.sum(axis=0) / signal, left / passed)
 
 
 def _mix_ridge(view, simplest, block):
@@ -190,92 +215,44 @@ def _mix_ridge(view, simplest, block):
     """
     if view.mixed is not None:
         return 0.0
-    best = []
-    for kernel in (simplest, None):
-        if kernel is None:
-            rest = _unexplained(view, view.windows, best[0][1], view.whole, view.whole)
-            anywhere, root = np.ones_like(block), _compact(rest)
+    view, best = view._replace(noise=0 * view.noise), []
+    for richer in (False, True):
+        kernel = simplest
+        if richer:
+            rest, _ = _unexplained(view, view.windows, best[0][1], view.whole, view.whole)
+            anywhere, root = np.ones_like(block), compact(rest)
             if block.size <= _FREE_SIDE**2:
-                kernel = _free_kernel(view, root, anywhere, simplest, _KERNEL_RIDGES[-1])
+                kernel = free_kernel(view, root, anywhere, simplest, _KERNEL_RIDGES[-1])
             else:
-                kernel = _nearest_gaussian(view, root, anywhere)
-        misfits = [_misfit(view, (kernel, kernel), epsilon) for epsilon in _MIX_RIDGES]
-        best.append((min(misfits), _MIX_RIDGES[int(np.argmin(misfits))]))
+                kernel = nearest_gaussian(view, root, anywhere)
+        best.append(min((_score(view, (kernel, kernel), e).misfit, e) for e in _MIX_RIDGES))
     return min(best)[1]
+
+
+def _compete(view, epsilon, simplest, block):
+    """The candidates and their scores, until one explains everything."""
+    kernels, scores = [], []
+    for kernel, *by_half in _candidates(view, epsilon, simplest, block):
+        kernels.append(kernel)
+        scores.append(_score(view, by_half, epsilon))
+        if scores[-1].misfit <= _EXACT and not view.noise.any():  # nothing can be better
+            break
+    return kernels, scores
 
 
 def _candidates(view, epsilon, simplest, block):
     """Kernels from simple to free: each learned from all pixels, and from either half."""
     yield simplest, simplest, simplest
-    roots = [
-        _compact(_unexplained(view, view.windows, epsilon, part, part))
-        for part in (view.whole, *view.halves)
-    ]
+    noise, roots = view.noise.sum(), []
+    for part in (view.whole, *view.halves):
+        rest, white = _unexplained(view, view.windows, epsilon, part, part)
+        roots.append(without(compact(rest), noise * white))
+    view = view._replace(spread=without(view.spread, noise * len(view.hsi)))
     windows = [block, np.ones_like(block)]
-    gaussians = [_nearest_gaussian(view, roots[0], window) for window in windows]
+    gaussians = [nearest_gaussian(view, roots[0], window) for window in windows]
     for gaussian in gaussians:  # five numbers, which either half would give alike
         yield gaussian, gaussian, gaussian
     for window, gaussian in zip(windows, gaussians, strict=True):
         if window.sum() <= _FREE_SIDE**2:
             for strength in _KERNEL_RIDGES:
-                yield tuple(_free_kernel(view, root, window, gaussian, strength) for root in roots)
-
-
-def _nearest_gaussian(view, root, window):
-    """The Gaussian that leaves the least share of the variance unexplained, by simplex search."""
-    from scipy.optimize import minimize  # slow to import; a pair that tells nothing needs it not
-
-    side = int(np.sqrt(window.sum()))
-    middle = (view.ratio - 1) / 2 - window_start(view.ratio, side)
-    row, col = (np.mgrid[:side, :side] - middle) / view.ratio
-    root, spread = root[:, window], view.spread[:, window]
-
-    def gaussian(numbers):
-        down, right, narrow_down, lean, narrow_right = numbers
-        # exp(-1/2 |L (d - c)|^2) with a triangular L, its diagonal exp(.) to be positive
-        along = np.exp(narrow_down) * (row - down) + lean * (col - right)
-        exponent = -0.5 * (along**2 + (np.exp(narrow_right) * (col - right)) ** 2)
-        kernel = np.exp(exponent - exponent.max()).ravel()
-        return kernel / kernel.sum()
-
-    def share(numbers):
-        kernel = gaussian(numbers)
-        left, total = np.sum((root @ kernel) ** 2), np.sum((spread @ kernel) ** 2)
-        return np.log(max(left, _EXACT**2) / max(total, _EXACT**2))
-
-    start = np.array([0, 0, np.log(FWHM_TO_SIGMA), 0, np.log(FWHM_TO_SIGMA)])
-    corners = start + np.vstack([np.zeros(5), np.diag([0.1, 0.1, 0.3, 0.3, 0.3])])
-    found = minimize(
-        share,
-        start,
-        method="Nelder-Mead",
-        options={"initial_simplex": corners, "maxfev": 400, "xatol": 1e-3, "fatol": 1e-4},
-    )
-    kernel = np.zeros(len(window))
-    kernel[window] = gaussian(found.x)
-    return kernel
-
-
-def _free_kernel(view, root, window, prior, strength):
-    """min |root h|^2 + lambda |h - prior|^2 over h >= 0, sum h = 1, on the window's pixels."""
-    scale = strength * np.mean(view.spread**2) * len(view.spread)
-    kernel, used = prior, window
-    for _ in range(5):  # pixels that come out negative are left out of the next solve
-        squares = root[:, used].T @ root[:, used] + scale * np.eye(used.sum())
-        # The sum of one by its multiplier: h = free + multiplier * answer
-        free, answer = np.linalg.solve(
-            squares, np.column_stack([scale * prior[used], np.ones(used.sum())])
-        ).T
-        kernel = np.zeros(len(window))
-        kernel[used] = free + (1 - free.sum()) / answer.sum() * answer
-        if kernel.min() >= 0:
-            break
-        kernel = np.maximum(kernel, 0)
-        used = kernel > 0
-    return kernel / kernel.sum()
-
-
-def _compact(values):
-    """(msi_bands, pixels, n) values as at most n rows R with the same |R h| for every h."""
-    rows = values.reshape(-1, values.shape[-1])  # (msi_bands * pixels, n)
-    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+                yield tuple(free_kernel(view, root, window, gaussian, strength) for root in roots)

@@ -92,8 +92,7 @@ def estimate_noise(pair, psf):
     hsi, msi = _sample(pair.lr_hsi[inside]), _sample(low_msi[inside])
     if known is None and pair.srf is not None and _exact(hsi @ pair.srf.T, msi).all():
         return PairNoise(np.zeros(bands), np.zeros(msi_bands), np.zeros(msi_bands))
-    from scipy.ndimage import binary_erosion, correlate  # these imports take longer than
-    from scipy.optimize import nnls  # a short method, which a clean pair is not to wait for
+    from scipy.optimize import nnls  # slow to import: a clean pair is not to wait for it
 
     mixes = np.array([nnls(hsi, band)[0] for band in msi.T])  # (msi_bands, bands)
     unexplained = _prediction_variance(hsi, msi, mixes)
@@ -101,12 +100,29 @@ def estimate_noise(pair, psf):
         return PairNoise(*known, misfit=np.sqrt(unexplained))
     var_hsi = _own_variance(hsi) * unexplained.any()
     least = np.maximum(unexplained - mixes**2 @ var_hsi, 0)
+    var_msi = np.minimum((least + unexplained) / 2 / shrinkage, grain_variance(pair))
+    return PairNoise(np.sqrt(var_hsi), np.sqrt(var_msi), np.sqrt(unexplained))
+
+
+def grain_variance(pair):
+    """Variance of the HrMSI's finest grain [immerkaer1996]_, per band: its noise has no more.
+
+    Second differences leave of an image what no neighbour tells; of that, each band keeps what the
+    other bands do not share.
+
+    Examples
+    --------
+    >>> import hsisr_lite as hl
+    >>> pair = hl.ObservedPair(np.ones((2, 2, 3)), np.ones((8, 8, 2)), 4, [500, 600, 700])
+    >>> grain_variance(pair)
+    array([0., 0.])
+    """
+    from scipy.ndimage import binary_erosion, correlate  # slow to import
+
     grain = correlate(pair.hr_msi.astype(np.float64), _LAPLACIAN, mode="nearest")
     if pair.hr_valid is not None:  # second differences reach one pixel far
         grain = grain[binary_erosion(pair.hr_valid, np.ones((3, 3)), border_value=1)]
-    grain = _sample(grain.reshape(-1, msi_bands))  # (pixels, msi_bands)
-    var_msi = np.minimum((least + unexplained) / 2 / shrinkage, _own_variance(grain))
-    return PairNoise(np.sqrt(var_hsi), np.sqrt(var_msi), np.sqrt(unexplained))
+    return _own_variance(_sample(grain.reshape(-1, grain.shape[-1])))  # of (pixels, msi_bands)
 
 
 def _sample(pixels):
