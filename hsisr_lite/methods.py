@@ -51,7 +51,7 @@ _METHODS = {
     "csu": (
         "baselines.csu",
         "csu",
-        "The same with abundances that sum to one, by projected gradients.",
+        "Endmembers and abundances that sum to one, fitted to both images by projected gradients.",
     ),
     "scott": (
         "baselines.scott",

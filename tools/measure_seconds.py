@@ -82,6 +82,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if not (options.check or options.here):  # a process with one thread, as chapters have
         return subprocess.call([sys.executable, __file__, "--here"], env=environment())
+    sys.path.insert(0, str(ROOT))
     from hsisr_lite.benchmark import SECONDS, stored_seconds
 
     if options.here:
