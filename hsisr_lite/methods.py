@@ -2,10 +2,12 @@
 
 import inspect
 import time
+from contextlib import nullcontext
 from importlib import import_module
 
 from hsisr_lite.arrays import InputError
 
+_LARGE = 10_000_000  # values of the fused image from which threads pay
 # name: (room, function in it, what it does in one line)
 _METHODS = {
     "bicubic": (
@@ -158,7 +160,21 @@ def fuse(
             raise InputError(f"{method} has no setting '{key}': {has}; leave it out or correct it.")
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
     start = time.perf_counter()
-    with waiting(f"fusing by {method}", progress=run.progress):
+    with waiting(f"fusing by {method}", progress=run.progress), _threads(room, pair):
         result = function(pair, run, **settings)
     result.seconds = time.perf_counter() - start
     return result
+
+
+def _threads(room, pair):
+    """One BLAS thread for a classical method on a small image: several would mostly wait.
+
+    Its matrices are so small that threads cost more than they bring, and results would depend on
+    how many there are.
+    """
+    values = pair.hr_msi[..., 0].size * pair.lr_hsi.shape[2]
+    if not room.startswith("baselines.") or values > _LARGE:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits  # here: the registry itself stays light to import
+
+    return threadpool_limits(1, user_api="blas")

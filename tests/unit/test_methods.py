@@ -1,11 +1,15 @@
 """fuse: its settings, its registry, and where they come from."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from hsisr_lite import fuse, load_scene, methods, simulate
 from hsisr_lite.arrays import InputError
+from hsisr_lite.baselines import bicubic
 from hsisr_lite.budget import Run
 
 
@@ -50,6 +54,24 @@ def test_a_setting_reaches_the_method_and_an_unknown_one_is_named():
         fuse(pair, "scott", rank=3)
     with pytest.raises(InputError, match="bicubic has no setting 'rank': it has no settings"):
         fuse(pair, "bicubic", rank=3)
+
+
+def test_small_classical_fusions_use_one_blas_thread(monkeypatch):
+    seen = []
+
+    def spy(pair, run):
+        seen.append([library["num_threads"] for library in threadpool_info()])
+        return bicubic.bicubic(pair, run)
+
+    monkeypatch.setattr("hsisr_lite.baselines.regression.regression", spy)
+    pair = simulate(load_scene("synthetic"), 4)
+    fuse(pair, "regression")
+    room = import_module("hsisr_lite.methods")  # the package's attribute is the function
+    monkeypatch.setattr(room, "_LARGE", 1000)
+    before = [library["num_threads"] for library in threadpool_info()]
+    fuse(pair, "regression")
+    assert set(seen[0]) <= {1, *before} and 1 in seen[0]
+    assert seen[1] == before
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
