@@ -115,9 +115,7 @@ def next_corner(corner):
         for found in ([40], [42, 40], [43, 41, 42]):
             direction = rng.standard_normal(4)
             answer = call(corner, points.copy(), list(found), direction.copy())
-            if np.ndim(answer) != 0 or not np.isreal(answer) or answer != int(answer):
-                raise WrongAnswer("Return one whole number: the index of a pixel.")
-            answers.append(int(answer))
+            answers.append(_index(answer))
             readings.append(_readings(points, found, direction))
     for reveals in readings[0]:  # the right reading comes first, and reveals nothing
         if answers == [int(each[reveals]) for each in readings]:
@@ -127,11 +125,25 @@ def next_corner(corner):
     raise WrongAnswer("The pixels are not the furthest along the orthogonal direction.")
 
 
+def _index(answer):
+    """The answer as an index, where it is one whole number."""
+    try:
+        index = int(answer)
+        whole = np.ndim(answer) == 0 and index == answer
+    except (TypeError, ValueError, OverflowError):  # an array or a text, NaN, infinity
+        whole = False
+    if not whole:
+        raise WrongAnswer("Return one whole number: the index of a pixel.")
+    return index
+
+
 def _readings(points, found, direction):
     """The index that each way of understanding the exercise leads to."""
     corners = points[found].T
     along = corners @ (np.linalg.pinv(corners) @ direction)
     across, last = points @ (direction - along), points[found[-1]]
+    others = np.abs(points @ direction)
+    others[found] = -1
     once = points @ (direction - last * (last @ direction) / (last @ last))
     return {
         "": np.abs(across).argmax(),
@@ -143,6 +155,8 @@ def _readings(points, found, direction):
         "You used the direction as it came; take away what the corners span.": (
             np.abs(points @ direction).argmax()
         ),
+        "You left out the pixels found, but not their neighbours: take away what the corners "
+        "span, and no pixel need be left out.": others.argmax(),
         "Orthogonal to the last corner only; all those found count.": np.abs(once).argmax(),
         "You kept what lies along the corners; keep what is orthogonal to them.": (
             np.abs(points @ along).argmax()

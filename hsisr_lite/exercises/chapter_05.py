@@ -135,8 +135,11 @@ def kernel_from_windows(kernel):
         raise WrongAnswer("All weights are alike: did the right side, Y s_m, enter at all?")
     if found.min() < -1e-9:
         raise WrongAnswer("Some weights are negative: no lens takes light away.")
-    if not np.isclose(found.sum(), 1, atol=1e-6):
-        raise WrongAnswer(f"Your weights add up to {found.sum():.4f}; light must not be lost.")
+    if not np.isclose(found.sum(), 1, rtol=0, atol=1e-6):
+        raise WrongAnswer(
+            f"Divide by the sum: your weights add up to {found.sum():.7f}, and light must be "
+            "neither lost nor made."
+        )
     if np.linalg.norm(found - true) > 0.05 * np.linalg.norm(true):
         raise WrongAnswer(
             "The kernel is not the one that was used. All MSI bands share one kernel: put their "

@@ -91,6 +91,12 @@ def away_from_the_last(points, found, direction):
     return right_corner(points, found[-1:], direction)
 
 
+def away_from_nothing_found(points, found, direction):
+    distance = np.abs(points @ direction)
+    distance[found] = 0
+    return distance.argmax()
+
+
 @pytest.mark.parametrize(
     ("corner", "reveals"),
     [
@@ -99,6 +105,12 @@ def away_from_the_last(points, found, direction):
         (lambda p, f, d: np.argmax(np.abs(p @ d)), "as it came"),
         (lambda p, f, d: np.argmax(p @ away_from(p[f].T, d)), "other way"),
         (lambda p, f, d: np.argmin(p @ away_from(p[f].T, d)), "looked for the smallest"),
+        (lambda p, f, d: np.nan, "one whole number"),
+        (lambda p, f, d: np.inf, "one whole number"),
+        (lambda p, f, d: 1j, "one whole number"),
+        (lambda p, f, d: "corner", "one whole number"),
+        (lambda p, f, d: 2.5, "one whole number"),
+        (away_from_nothing_found, "left out the pixels found"),
         (away_from_the_last, "last corner only"),
         (lambda p, f, d: np.argmax(np.abs(p @ (d - away_from(p[f].T, d)))), "kept what lies along"),
         (lambda p, f, d: np.argmin(np.abs(p @ away_from(p[f].T, d))), "the nearest"),
