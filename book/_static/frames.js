@@ -62,4 +62,13 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".hs-frames").forEach(wake));
+
+  // A formula wider than its column scrolls; the keyboard must be able to reach it.
+  window.addEventListener("load", () => {
+    if (!window.MathJax || !MathJax.startup) return;
+    MathJax.startup.promise.then(() => {
+      for (const formula of document.querySelectorAll("mjx-container[display]"))
+        if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    });
+  });
 })();
