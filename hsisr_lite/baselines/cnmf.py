@@ -1,8 +1,7 @@
 r"""CNMF: both images as non-negative mixtures of the same endmembers [yokoya2012]_.
 
-Published, the two images are factorised in turn and hand each other a factor, which may raise the
-other's cost. Here the two costs are added and one factor at a time is updated for the sum, so that
-no update can raise it.
+Published, the images are factorised in turn and hand each other a factor, which may raise the
+other's cost. Here one factor at a time is updated for the sum of both, which no update can raise.
 """
 
 import numpy as np
@@ -31,8 +30,7 @@ def cnmf(pair, run, *, materials=None):
     abundances; then each is multiplied in turn (:func:`multiply`). The weight w is the ratio of
     the noise variances, known or estimated, and at least 1: only the MSI sees the fine grid. PSF
     and SRF are taken from the pair or estimated. It ends after 30 rounds, when a round gains less
-    than a thousandth, or when the misfit is no larger than the noise explains: factors that go on
-    would learn the noise.
+    than a thousandth, or when noise explains the misfit: factors that go on would learn it.
     ``history["cost"]`` holds the cost at the start and after each half round; it never rises.
 
     Parameters
