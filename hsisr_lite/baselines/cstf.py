@@ -36,8 +36,7 @@ def cstf(pair, run, *, sparsity=None):
 
     PSF, SRF and noise may be known or are estimated. ``history["cost"]`` is the objective at the
     start and after each sweep; it never rises. Larger dictionaries with a smaller core cost less,
-    without end; few sweeps, each near the last dictionaries, keep that in bounds. Nothing is
-    random.
+    without end; few sweeps, each near the last, keep that in bounds. Nothing is random.
 
     Parameters
     ----------

@@ -131,8 +131,7 @@ def differences(image):
 
 def differences_adjoint(steps):
     """D*: the transpose of :func:`differences`; what it has at the last border counts for 0."""
-    down, right = steps[0, :-1], steps[1, :, :-1]
-    image = np.zeros(steps.shape[1:])
+    (down, right), image = (steps[0, :-1], steps[1, :, :-1]), np.zeros(steps.shape[1:])
     image[1:] += down
     image[:-1] -= down
     image[:, 1:] += right
