@@ -75,6 +75,16 @@ _METHODS = {
         "cstf",
         "A Tucker model whose core is sparse and whose three dictionaries fit both images.",
     ),
+    "daem": (
+        "daem.method",
+        "daem",
+        "DAEM's autoencoder: learn PSF and SRF from the pair, then abundances and their spectra.",
+    ),
+    "daem_published": (
+        "daem.method",
+        "daem_published",
+        "The same as published: autoencoder, PSF and SRF learned together, step by step.",
+    ),
 }
 
 

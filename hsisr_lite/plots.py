@@ -31,6 +31,8 @@ METHOD_STYLES = {
     "stereo": ("#b8a200", "<"),
     "gsomp": ("#aa4499", ">"),
     "cstf": ("#332288", "p"),
+    "daem": ("#d55e00", "d"),
+    "daem_published": ("#44aa99", "H"),
 }
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 

@@ -1,0 +1,225 @@
+"""The one training loop of all networks: device, seed, schedule, progress bar, history, resuming."""
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hsisr_lite.arrays import InputError
+
+_SMALL = 1_000_000  # numbers in the largest layer's output, below which threads cost more than bring
+_KEEP_EVERY = 20.0  # seconds between two states on the disk
+
+
+def torch_device(run):
+    """The torch device of a :class:`~hsisr_lite.budget.Run`; ``auto`` takes a GPU if there is one.
+
+    Examples
+    --------
+    >>> from hsisr_lite.budget import Run
+    >>> torch_device(Run(device="cpu"))
+    device(type='cpu')
+    """
+    if run.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(run.device)
+
+
+@contextmanager
+def seeded(run, *, numbers=0):
+    """Inside, everything random follows ``run.seed``; the caller's generators are left alone.
+
+    One thread works where the largest layer's output has fewer ``numbers`` than threads are worth,
+    so that a small fusion gives the same digits on every machine of a kind.
+
+    Examples
+    --------
+    >>> from hsisr_lite.budget import Run
+    >>> with seeded(Run(seed=3)):
+    ...     first = torch.rand(1)
+    >>> with seeded(Run(seed=3)):
+    ...     bool(torch.rand(1) == first)
+    True
+    """
+    gpus = list(range(torch.cuda.device_count())) if torch_device(run).type == "cuda" else []
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(run.seed)
+        try:
+            if numbers < _SMALL:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
+    r"""Minimise a loss by Adam with a cosine schedule.
+
+    .. math:: \eta_t = \tfrac{\eta_0}{2} \bigl( 1 + \cos(\pi t / T) \bigr)
+
+    Adam is that of [kingma2015]_, the schedule that of [loshchilov2017]_, without restarts.
+
+    Parameters
+    ----------
+    loss : callable
+        Returns a scalar tensor; called once a step, without arguments.
+    groups : list of dict
+        Parameter groups with ``params`` and their first learning rate ``lr``; ``constant=True``
+        keeps a group's rate as it is.
+    steps : int
+        T.
+    run : Run
+        ``progress`` decides about the bar.
+    text : str
+        What the bar says.
+    watch : callable, optional
+        Called with the number of steps made, after each, and once with 0 before the first.
+    checkpoint : str or Path, optional
+        Where the state of the fit is kept, every 20 seconds and when it is interrupted; a fit that
+        finds its own state there goes on from it. The file is removed at the end.
+
+    Returns
+    -------
+    history : (steps,) float64 array
+        The loss at each step.
+
+    Raises
+    ------
+    InputError
+        A checkpoint of another fit.
+
+    Examples
+    --------
+    >>> from hsisr_lite.budget import Run
+    >>> x = torch.nn.Parameter(torch.tensor(3.0))
+    >>> history = fit(lambda: (x - 1) ** 2, [{"params": [x], "lr": 0.1}], 200, run=Run(), text="")
+    >>> round(x.item(), 2), len(history)
+    (1.0, 200)
+    """
+    groups = [dict(group, params=list(group["params"])) for group in groups]
+    constant = [group.pop("constant", False) for group in groups]
+    optimiser = torch.optim.Adam(groups)
+    rates = [group["lr"] for group in groups]
+    history = torch.zeros(steps, dtype=torch.float64)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    start = _resume(checkpoint, optimiser, history) if checkpoint else 0
+    if watch and start == 0:
+        watch(0)
+    kept, made = time.monotonic(), start
+    bar = tqdm(
+        total=steps, initial=start, desc=text, disable=not run.progress, leave=False, delay=1
+    )
+    try:
+        with bar:
+            for step in range(start, steps):
+                # eta_t = eta_0 / 2 (1 + cos(pi t / T))
+                factor = 0.5 * (1 + np.cos(np.pi * step / steps))
+                for group, rate, fixed in zip(
+                    optimiser.param_groups, rates, constant, strict=True
+                ):
+                    group["lr"] = rate if fixed else rate * factor
+                optimiser.zero_grad()
+                value = loss()
+                value.backward()
+                optimiser.step()
+                history[step] = value.detach()
+                made = step + 1
+                bar.update()
+                if watch:
+                    watch(made)
+                if checkpoint and time.monotonic() - kept > _KEEP_EVERY:
+                    _keep(checkpoint, optimiser, history, made)
+                    kept = time.monotonic()
+    except KeyboardInterrupt:
+        if checkpoint:
+            _keep(checkpoint, optimiser, history, made)
+        raise
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return history.numpy()
+
+
+def _parameters(optimiser):
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _keep(checkpoint, optimiser, history, made):
+    """Write the state under a temporary name, then rename: never half a file."""
+    state = {
+        "parameters": [p.detach() for p in _parameters(optimiser)],
+        "optimiser": optimiser.state_dict(),
+        "history": history,
+        "made": made,
+        "random": torch.get_rng_state(),
+    }
+    save_tensors(state, checkpoint)
+
+
+def _resume(checkpoint, optimiser, history):
+    """Restore what :func:`_keep` wrote; the number of steps made, 0 without a file."""
+    if not checkpoint.exists():
+        return 0
+    state = load_tensors(checkpoint)
+    shapes = [tuple(p.shape) for p in _parameters(optimiser)]
+    if not isinstance(state, dict) or state.keys() != {
+        "parameters", "optimiser", "history", "made", "random"
+    } or [tuple(p.shape) for p in state["parameters"]] != shapes or len(
+        state["history"]
+    ) != len(history):  # fmt: skip
+        raise InputError(
+            f"{checkpoint} holds the state of another fit: one with {len(history)} steps and the "
+            "same layers is needed; delete the file or name another."
+        )
+    with torch.no_grad():
+        for parameter, value in zip(_parameters(optimiser), state["parameters"], strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(state["optimiser"])
+    history.copy_(state["history"])
+    torch.set_rng_state(state["random"])
+    return state["made"]
+
+
+def save_tensors(content, path):
+    """Write tensors and plain values to a file that :func:`load_tensors` reads.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights.pt"
+    >>> save_tensors({"a": torch.ones(2)}, path)
+    >>> load_tensors(path)["a"]
+    tensor([1., 1.])
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        torch.save(content, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_tensors(path):
+    """Read a file of :func:`save_tensors`; nothing in it can run as code.
+
+    Raises
+    ------
+    InputError
+        No such file, or one that holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"there is no file {path}: a file of weights is needed; correct the path, or make one."
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its reader met first
+        raise InputError(
+            f"{path} cannot be read as tensors ({type(error).__name__}): a file that this package "
+            "wrote is needed; name another or make it again."
+        ) from error
