@@ -1,4 +1,4 @@
-"""The one training loop of all networks: device, seed, schedule, progress bar, history, resuming."""
+"""The one training loop of all networks: device, seed, schedule, progress, history, resuming."""
 
 import time
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hsisr_lite.arrays import InputError
 
-_SMALL = 1_000_000  # numbers in the largest layer's output, below which threads cost more than bring
+_SMALL = 1_000_000  # numbers in a step's largest array: with fewer, threads cost more than bring
 _KEEP_EVERY = 20.0  # seconds between two states on the disk
 
 
@@ -32,8 +32,8 @@ def torch_device(run):
 def seeded(run, *, numbers=0):
     """Inside, everything random follows ``run.seed``; the caller's generators are left alone.
 
-    One thread works where the largest layer's output has fewer ``numbers`` than threads are worth,
-    so that a small fusion gives the same digits on every machine of a kind.
+    One thread works where a step's largest array holds too few ``numbers`` for more to pay, so that
+    a small fusion gives the same digits on every machine of a kind.
 
     Examples
     --------
@@ -118,9 +118,7 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
             for step in range(start, steps):
                 # eta_t = eta_0 / 2 (1 + cos(pi t / T))
                 factor = 0.5 * (1 + np.cos(np.pi * step / steps))
-                for group, rate, fixed in zip(
-                    optimiser.param_groups, rates, constant, strict=True
-                ):
+                for group, rate, fixed in zip(optimiser.param_groups, rates, constant, strict=True):
                     group["lr"] = rate if fixed else rate * factor
                 optimiser.zero_grad()
                 value = loss()

@@ -4,6 +4,8 @@ Every layer is a 1 x 1 convolution, that is, one linear map applied to each pixe
 pixels are passed as rows, (pixels, channels), and no neighbour is ever seen.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -153,6 +155,6 @@ class Autoencoder(nn.Module):
 def _layers(inputs, hidden, outputs, last_activation):
     widths = [inputs, *hidden, outputs]
     layers = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers if last_activation else layers[:-1])

@@ -1,8 +1,8 @@
 r"""Partial fine-tuning: a network trained on other scenes, of which only the decoder learns on.
 
 The encoder stays, so the abundances of the low-resolution pixels are computed once. There are
-``ratio`` squared times fewer of them than pixels in the fused image, and a step of the decoder costs
-that much less [daem2023]_.
+``ratio`` squared times fewer of them than pixels in the fused image, and a step of the decoder
+costs that much less [daem2023]_.
 """
 
 import numpy as np
@@ -65,9 +65,9 @@ def train_on_scenes(pairs, path, *, form="free", channels=None, steps=4000, budg
         msi, hsi = (torch.cat(parts) for parts in zip(*learned, strict=True))
         network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
         history = learn_phi(network, msi, hsi, steps, run=run)
-    content = {"form": form, "channels": network.encoder.layers[-1].out_features,
-               "weights": {name: value.cpu() for name, value in network.state_dict().items()}}  # fmt: skip
-    save_tensors(content, path)
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
+    channels = network.encoder.layers[-1].out_features
+    save_tensors({"form": form, "channels": channels, "weights": weights}, path)
     return history
 
 

@@ -20,7 +20,7 @@ RATE = 1e-2
 MIXING = 0.5
 _BATCH = 2048  # pixels per step, where there are more
 _AT_ONCE = 65536  # pixels that are decoded together
-_PUSH = 0.005  # weight of the abundances' entropy
+_DARK = 1e-3  # of a band's scale: where the shade starts; at 0 the ReLU would hold it there
 
 
 def build(msi, hsi, *, form="free", channels=None, seed=0):
@@ -32,7 +32,8 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
     form : {"free", "interpretable"}
         ``free``: ReLU abundances and the two-layer decoder of the paper, without its last
         activation. ``interpretable``: abundances that sum to one, and one non-negative spectrum
-        per channel that starts at a corner of the cloud of spectra (:func:`vca`).
+        per channel. One starts dark: shares that sum to one need a shade, or they cannot say how
+        bright a pixel is. The others start at corners of the cloud of spectra (:func:`vca`).
     channels : int, optional
         K; default 16, and 6 in the interpretable form: the materials to expect, and two more.
     seed : int
@@ -57,9 +58,7 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
         raise InputError(f"form is {form!r}: one of {', '.join(FORMS)} is needed; correct it.")
     if channels is None:
         channels = CHANNELS if form == "free" else 6
-    if isinstance(channels, bool) or not (
-        isinstance(channels, int | np.integer) and channels >= 2
-    ):
+    if isinstance(channels, bool) or not (isinstance(channels, int | np.integer) and channels >= 2):
         raise InputError(
             f"channels is {channels!r}: a whole number of at least 2 is needed, such as the "
             "materials that you expect and two more; leave it out for the default."
@@ -71,7 +70,7 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
         decoder = SpectralDecoder(channels, hsi.shape[1], last_activation=False)
     else:
         hsi_units[0] = 0  # spectra must stay non-negative: no mean is taken off
-        decoder = LinearDecoder(_corners(hsi, channels, seed) / hsi_units[1])
+        decoder = LinearDecoder(_start(hsi, hsi_units[1], channels, seed))
     return Autoencoder(encoder, decoder, msi_units, hsi_units).to(msi.device)
 
 
@@ -109,7 +108,6 @@ def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, check
     history : (steps,) array
         The loss, in units of each band's standard deviation.
     """
-    interpretable = network.encoder.shares
     scale = network.hsi_units[1]
 
     def loss():
@@ -117,24 +115,17 @@ def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, check
         if len(msi) > _BATCH:
             chosen = torch.randint(len(msi), (_BATCH,), device=msi.device)
             z, y = msi[chosen], hsi[chosen]
-        if mixing and not interpretable:
+        if mixing and not network.encoder.shares:
             other = torch.randperm(len(z), device=z.device)
             w = mixing * torch.rand(len(z), 1, device=z.device)
             # (z, y) + w ((z, y) - (z', y'))
             z, y = z + w * (z - z[other]), y + w * (y - y[other])
         if noise is not None:
             z = z + noise * torch.randn_like(z)
-        abundances = network.abundances(z)
-        value = phi_loss(network.spectra(abundances, sample=True) / scale, y / scale)
-        if interpretable:
-            # An entropy of the shares, small: pixels rather of one channel than of many
-            value = value - _PUSH * (abundances * (abundances + 1e-9).log()).sum(-1).mean()
-        return value
+        return phi_loss(network(z, sample=True) / scale, y / scale)
 
     groups = [{"params": network.parameters(), "lr": RATE}]
-    return fit(
-        loss, groups, steps, run=run, text="learning the autoencoder", checkpoint=checkpoint
-    )
+    return fit(loss, groups, steps, run=run, text="learning the autoencoder", checkpoint=checkpoint)
 
 
 def apply(network, msi, device, *, sample=False):
@@ -167,8 +158,8 @@ def apply(network, msi, device, *, sample=False):
 def channel_spectra(network, abundances):
     """The spectrum of each channel: what the decoder makes of it alone.
 
-    A nonlinear decoder has no endmembers; its answer depends on how much there is of a channel. Each
-    is given its mean abundance over the pixels where it is active.
+    A nonlinear decoder has no endmembers; its answer depends on how much there is of a channel.
+    Each is given its mean abundance over the pixels where it is active.
 
     Parameters
     ----------
@@ -196,13 +187,11 @@ def _units(values):
     return torch.stack([mean, spread.clamp(min=floor)])
 
 
-def _corners(hsi, channels, seed):
-    """Corners of the cloud of spectra, and where these are fewer than channels, random pixels."""
-    pixels = hsi.double().cpu().numpy()
-    found = hsi[:0]
+def _start(hsi, scale, channels, seed):
+    """Corners of the cloud of spectra, or random pixels where it has too few, and a dark one."""
     try:
-        found = torch.as_tensor(vca(pixels, channels, seed=seed).endmembers).to(hsi)
-    except InputError:  # the spectra span fewer dimensions than there are channels
-        pass
-    drawn = torch.randint(len(hsi), (channels - len(found),))
-    return torch.cat([found, hsi[drawn.to(hsi.device)]])
+        pixels = hsi.double().cpu().numpy()
+        corners = torch.as_tensor(vca(pixels, channels - 1, seed=seed).endmembers).to(hsi)
+    except InputError:  # the spectra span fewer dimensions than that
+        corners = hsi[torch.randint(len(hsi), (channels - 1,)).to(hsi.device)]
+    return torch.cat([corners / scale, torch.full_like(corners[:1], _DARK)])
