@@ -1,5 +1,6 @@
 """The one training loop of all networks: device, seed, schedule, progress, history, resuming."""
 
+import math
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,22 @@ def seeded(run, *, numbers=0):
             torch.set_num_threads(threads)
 
 
+def as_steps(steps):
+    """A number of steps, checked.
+
+    Examples
+    --------
+    >>> as_steps(10)
+    10
+    """
+    if isinstance(steps, bool) or not (isinstance(steps, int | np.integer) and steps >= 1):
+        raise InputError(
+            f"steps is {steps!r}: a whole number of at least 1 is needed; leave it out for the "
+            "default."
+        )
+    return int(steps)
+
+
 def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     r"""Minimise a loss by Adam with a cosine schedule.
 
@@ -90,7 +107,8 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     Raises
     ------
     InputError
-        A checkpoint of another fit.
+        ``steps`` that is no whole number of at least 1, or a checkpoint of another fit: other
+        layers, steps, data or seed.
 
     Examples
     --------
@@ -100,16 +118,19 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     >>> round(x.item(), 2), len(history)
     (1.0, 200)
     """
+    steps = as_steps(steps)
     groups = [dict(group, params=list(group["params"])) for group in groups]
     constant = [group.pop("constant", False) for group in groups]
     optimiser = torch.optim.Adam(groups)
     rates = [group["lr"] for group in groups]
     history = torch.zeros(steps, dtype=torch.float64)
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    start = _resume(checkpoint, optimiser, history) if checkpoint else 0
+    start = 0
+    if checkpoint and checkpoint.exists():
+        start = _resume(checkpoint, optimiser, history, first=loss().item())
     if watch and start == 0:
         watch(0)
-    kept, made = time.monotonic(), start
+    kept, made, drawn = time.monotonic(), start, None
     bar = tqdm(
         total=steps, initial=start, desc=text, disable=not run.progress, leave=False, delay=1
     )
@@ -117,9 +138,10 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
         with bar:
             for step in range(start, steps):
                 # eta_t = eta_0 / 2 (1 + cos(pi t / T))
-                factor = 0.5 * (1 + np.cos(np.pi * step / steps))
+                factor = 0.5 * (1 + math.cos(math.pi * step / steps))
                 for group, rate, fixed in zip(optimiser.param_groups, rates, constant, strict=True):
                     group["lr"] = rate if fixed else rate * factor
+                drawn = torch.get_rng_state() if checkpoint else None  # before this step draws
                 optimiser.zero_grad()
                 value = loss()
                 value.backward()
@@ -130,11 +152,11 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
                 if watch:
                     watch(made)
                 if checkpoint and time.monotonic() - kept > _KEEP_EVERY:
-                    _keep(checkpoint, optimiser, history, made)
+                    _keep(checkpoint, optimiser, history, made, torch.get_rng_state())
                     kept = time.monotonic()
     except KeyboardInterrupt:
-        if checkpoint:
-            _keep(checkpoint, optimiser, history, made)
+        if checkpoint and drawn is not None:
+            _keep(checkpoint, optimiser, history, made, drawn)
         raise
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
@@ -145,35 +167,38 @@ def _parameters(optimiser):
     return [p for group in optimiser.param_groups for p in group["params"]]
 
 
-def _keep(checkpoint, optimiser, history, made):
+def _keep(checkpoint, optimiser, history, made, drawn):
     """Write the state under a temporary name, then rename: never half a file."""
     state = {
         "parameters": [p.detach() for p in _parameters(optimiser)],
         "optimiser": optimiser.state_dict(),
         "history": history,
         "made": made,
-        "random": torch.get_rng_state(),
+        "random": drawn,
     }
     save_tensors(state, checkpoint)
 
 
-def _resume(checkpoint, optimiser, history):
-    """Restore what :func:`_keep` wrote; the number of steps made, 0 without a file."""
-    if not checkpoint.exists():
-        return 0
+def _resume(checkpoint, optimiser, history, first):
+    """Restore what :func:`_keep` wrote, if it began with the same loss; the steps made."""
     state = load_tensors(checkpoint)
-    shapes = [tuple(p.shape) for p in _parameters(optimiser)]
-    if not isinstance(state, dict) or state.keys() != {
-        "parameters", "optimiser", "history", "made", "random"
-    } or [tuple(p.shape) for p in state["parameters"]] != shapes or len(
-        state["history"]
-    ) != len(history):  # fmt: skip
+    parameters = _parameters(optimiser)
+    own = (
+        isinstance(state, dict)
+        and state.keys() == {"parameters", "optimiser", "history", "made", "random"}
+        and [p.shape for p in state["parameters"]] == [p.shape for p in parameters]
+        and len(state["history"]) == len(history)
+        # Rounding may differ from machine to machine; other data or another seed differ by more.
+        and (state["made"] == 0 or np.isclose(state["history"][0], first, rtol=1e-4))
+    )
+    if not own:
         raise InputError(
-            f"{checkpoint} holds the state of another fit: one with {len(history)} steps and the "
-            "same layers is needed; delete the file or name another."
+            f"{checkpoint} holds the state of another fit: one of {len(history)} steps, on the "
+            "same pair and with the same seed and settings, is needed; delete the file or name "
+            "another."
         )
     with torch.no_grad():
-        for parameter, value in zip(_parameters(optimiser), state["parameters"], strict=True):
+        for parameter, value in zip(parameters, state["parameters"], strict=True):
             parameter.copy_(value)
     optimiser.load_state_dict(state["optimiser"])
     history.copy_(state["history"])

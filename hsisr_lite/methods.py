@@ -170,7 +170,8 @@ def fuse(
             raise InputError(f"{method} has no setting '{key}': {has}; leave it out or correct it.")
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
     start = time.perf_counter()
-    with waiting(f"fusing by {method}", progress=run.progress), _threads(room, pair):
+    clock = run.progress and room.startswith("baselines.")  # trained methods show their own bars
+    with waiting(f"fusing by {method}", progress=clock), _threads(room, pair):
         result = function(pair, run, **settings)
     result.seconds = time.perf_counter() - start
     return result

@@ -12,18 +12,19 @@ from torch import nn
 SLOPE = 0.2  # of every LeakyReLU
 WIDTHS = (4, 8, 16, 24)  # of the encoder's layers before the last
 CHANNELS = 16  # K, of the published network
-TWO_LAYERS = (24,)  # hidden widths of the mean decoder of the paper, and of every spread decoder
-SIX_LAYERS = (18, 22, 26, 30, 32)  # of the mean decoder of the published code
+TWO_LAYERS = (24,)  # of the mean decoder in its earlier form, and of every spread decoder
+SIX_LAYERS = (18, 22, 26, 30, 32)  # hidden widths of the mean decoder of the published code
 
 
 class AbundanceEncoder(nn.Module):
     r"""Five layers from an MSI pixel to K abundances; each but the first sees the MSI again.
 
-    .. math:: g_1 = \phi(W_1 z + b_1), \qquad g_i = \phi(W_i\,[g_{i-1}, z] + b_i),
-              \qquad a = \rho(W_5\,[g_4, z] + b_5)
+    .. math:: g_1 = \operatorname{leaky}(W_1 z + b_1), \qquad
+              g_i = \operatorname{leaky}(W_i\,[g_{i-1}, z] + b_i), \qquad
+              a = \operatorname{relu}(W_5\,[g_4, z] + b_5)
 
-    with :math:`\phi` LeakyReLU of slope 0.2 and :math:`\rho` ReLU [daem2023]_, or softmax in the
-    interpretable form, where abundances are shares of a whole.
+    with LeakyReLU of slope 0.2 [daem2023]_. In the interpretable form the last is a softmax, and
+    abundances are shares of a whole.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class AbundanceEncoder(nn.Module):
         """Abundances (pixels, channels) of MSI pixels (pixels, msi_bands)."""
         features = nn.functional.leaky_relu(self.layers[0](msi), SLOPE)
         for layer in self.layers[1:-1]:
-            # g_i = phi(W_i [g_(i-1), z] + b_i)
+            # g_i = leaky(W_i [g_(i-1), z] + b_i)
             features = nn.functional.leaky_relu(layer(torch.cat([features, msi], -1)), SLOPE)
         last = self.layers[-1](torch.cat([features, msi], -1))
         return last.softmax(-1) if self.shares else last.relu()

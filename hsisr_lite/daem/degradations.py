@@ -18,12 +18,13 @@ _NARROWEST = 0.3  # bands: a Gaussian narrower than that falls between two bands
 class LearnedPSF(nn.Module):
     r"""A Gaussian kernel, given by a triangular root of its precision.
 
-    .. math:: h(d) \propto \exp\bigl(-\tfrac12 \lVert T (d - c) \rVert^2\bigr), \qquad
-              P = T^\top T, \qquad T = \begin{pmatrix} t_1 & 0 \\ t_2 & t_3 \end{pmatrix}
+    .. math:: h(d) \propto \exp\bigl(-\tfrac12 \lVert T d \rVert^2\bigr), \qquad
+              \Sigma^{-1} = T^\top T, \qquad T = \begin{pmatrix} t_1 & 0 \\ t_2 & t_3 \end{pmatrix}
 
-    for d = (row, column) counted from the window's first pixel. T is the lower triangle of a
-    learned 2 x 2 matrix, so any T gives a valid precision [daem2023]_. Published, the centre is
-    fixed at pixel ``k // 2`` and ``k`` is the ratio, with T = 5 I at the start: a single pixel.
+    for the offset d = (row, column) - c, counted from the window's first pixel. T is the lower
+    triangle of a learned 2 x 2 matrix, so any T gives a valid precision [daem2023]_. Published,
+    the centre is fixed at pixel ``k // 2`` and ``k`` is the ratio, with T = 5 I at the start: a
+    single pixel.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class LearnedPSF(nn.Module):
         """(k, k), non-negative, sums to one."""
         at = torch.arange(self.size, device=self.root.device)
         offset = torch.cartesian_prod(at, at) - self.centre  # (k k, 2): row, column
-        # exp(-1/2 |T (d - c)|^2), normalised
+        # exp(-1/2 |T d|^2), normalised
         exponent = -0.5 * (offset @ self.root.tril().T).square().sum(-1)
         return exponent.softmax(0).reshape(self.size, self.size)  # (k, k)
 
@@ -127,17 +128,23 @@ class KnownSRF(nn.Module):
         return self.values
 
 
-def as_arrays(psf, srf):
-    """The two modules' kernel and matrix as float64 arrays that sum to one.
+def as_arrays(pair, psf, srf):
+    """PSF and SRF as float64 arrays that sum to one; what the pair knows, as the pair has it.
 
     Examples
     --------
-    >>> as_arrays(KnownPSF([[0.5, 0.5], [0, 0]]), KnownSRF([[1.0]]))[1]
-    array([[1.]])
+    >>> import hsisr_lite as hl
+    >>> pair = hl.simulate(hl.load_scene("synthetic"), blind=False)
+    >>> as_arrays(pair, KnownPSF(pair.psf), KnownSRF(pair.srf))[0] is pair.psf
+    True
     """
     with torch.no_grad():
         kernel, matrix = psf.kernel().double().cpu(), srf.matrix().double().cpu()
-    return (kernel / kernel.sum()).numpy(), (matrix / matrix.sum(-1, keepdim=True)).numpy()
+    kernel, matrix = kernel / kernel.sum(), matrix / matrix.sum(-1, keepdim=True)
+    return (
+        kernel.numpy() if pair.psf is None else pair.psf,
+        matrix.numpy() if pair.srf is None else pair.srf,
+    )
 
 
 def windows(hr_msi, size, ratio):
@@ -157,9 +164,10 @@ def windows(hr_msi, size, ratio):
     >>> windows(np.arange(4.0).reshape(2, 2, 1), 2, 2)
     array([[[[0., 1., 2., 3.]]]], dtype=float32)
     """
-    before = -window_start(ratio, size)
-    border = (before, size - ratio - before)
+    start = window_start(ratio, size)  # above 0 for a kernel smaller than the ratio
+    border = (max(-start, 0), max(start + size - ratio, 0))
     padded = np.pad(hr_msi, (border, border, (0, 0)), mode="symmetric")
+    first = slice(max(start, 0), None, ratio)
     every = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))
-    kept = np.asarray(every[::ratio, ::ratio], dtype=np.float32)
+    kept = np.asarray(every[first, first], dtype=np.float32)
     return kept.reshape(*kept.shape[:3], size * size)  # (low rows, low cols, msi_bands, k k)

@@ -5,7 +5,6 @@ The encoder stays, so the abundances of the low-resolution pixels are computed o
 costs that much less [daem2023]_.
 """
 
-import numpy as np
 import torch
 
 from hsisr_lite.arrays import InputError
@@ -80,22 +79,24 @@ def load_network(path, msi_bands, bands):
         A file of something else, or of a network for other sensors.
     """
     content = load_tensors(path)
-    if not isinstance(content, dict) or content.keys() != {"form", "channels", "weights"}:
+    try:
+        weights = content["weights"]
+        found = tuple(int(weights[f"{name}_units"].shape[1]) for name in ("msi", "hsi"))
+        network = build(
+            torch.rand(4, found[0]), torch.rand(4, found[1]),
+            form=content["form"], channels=content["channels"],
+        )  # fmt: skip
+        network.load_state_dict(weights)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, InputError) as error:
         raise InputError(
-            f"{path} holds no DAEM network: a file written by train_on_scenes is needed; make one."
-        )
-    units = [content["weights"].get(f"{name}_units", np.zeros((2, 0))) for name in ("msi", "hsi")]
-    found = tuple(int(unit.shape[1]) for unit in units)
+            f"{path} holds no DAEM network ({type(error).__name__}): a file written by "
+            "train_on_scenes is needed; make one."
+        ) from error
     if found != (msi_bands, bands):
         raise InputError(
             f"{path} is for {found[0]} MSI and {found[1]} HSI bands: {msi_bands} and {bands} are "
             "needed by this pair; train on scenes of the same sensors."
         )
-    network = build(
-        torch.rand(4, msi_bands), torch.rand(4, bands),
-        form=content["form"], channels=content["channels"],
-    )  # fmt: skip
-    network.load_state_dict(content["weights"])
     return network
 
 

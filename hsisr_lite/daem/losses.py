@@ -5,6 +5,8 @@ goes in: phi's loss gets a blurred MSI that is detached from the PSF, theta's lo
 that is detached from the network. So no gradient of any loss reaches a frozen group.
 """
 
+THIRDS = ("regenerated", "cross")  # the third term as the code has it, and as it was meant
+
 
 def l1(a, b):
     r"""Mean absolute difference, :math:`\frac1n \sum_i \lvert a_i - b_i \rvert`.

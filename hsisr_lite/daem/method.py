@@ -8,11 +8,11 @@ import torch
 from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.daem.degradations import as_arrays, windows
 from hsisr_lite.daem.fine_tuning import fine_tune_decoder, load_network, low_pixels
-from hsisr_lite.daem.phi import apply, build, channel_spectra, learn_phi
+from hsisr_lite.daem.phi import BATCH, apply, as_channels, build, channel_spectra, learn_phi
 from hsisr_lite.daem.published import PublishedModel, learn_published
 from hsisr_lite.daem.theta import learn_theta
 from hsisr_lite.degradation.noise import estimate_noise
-from hsisr_lite.fitting import seeded, torch_device
+from hsisr_lite.fitting import as_steps, seeded, torch_device
 from hsisr_lite.results import FusionResult
 
 
@@ -31,7 +31,7 @@ class Preset:
 
 
 PRESETS = {
-    "lite": Preset(steps=4000, fine_tuning=500, published=3000, pixels=8192),
+    "lite": Preset(steps=4000, fine_tuning=500, published=3000, pixels=2048),
     "paper": Preset(steps=10000, fine_tuning=500, published=7300, pixels=131072),
 }
 _DECODER_STEPS = 190  # after the published alternation, on the decoder alone
@@ -79,19 +79,22 @@ def daem(pair, run, *, form="free", channels=None, steps=None, size=None, centre
         alone; ``psf`` and ``srf``; ``history["theta"]`` and ``history["phi"]``.
     """
     device = torch_device(run)
-    with seeded(run, numbers=pair.lr_hsi.size):
+    preset = PRESETS[run.budget]
+    channels = as_channels(form, channels)  # a wrong setting is said before any work is done
+    if steps is None:
+        steps = preset.steps if weights is None else preset.fine_tuning
+    steps = as_steps(steps)
+    with seeded(run, numbers=min(BATCH * pair.lr_hsi.shape[2], pair.lr_hsi.size)):
+        if weights is not None:
+            network = load_network(weights, pair.hr_msi.shape[2], pair.lr_hsi.shape[2]).to(device)
         theta = learn_theta(pair, run, size=size, centre=centre)
         msi, hsi = low_pixels(pair, theta.psf, device)
-        preset = PRESETS[run.budget]
         if weights is not None:
-            network = load_network(weights, msi.shape[1], hsi.shape[1]).to(device)
-            phi = fine_tune_decoder(network, msi, hsi, steps or preset.fine_tuning, run=run)
+            phi = fine_tune_decoder(network, msi, hsi, steps, run=run)
         else:
             network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
-            phi = learn_phi(
-                network, msi, hsi, steps or preset.steps,
-                run=run, noise=_missing_noise(pair, theta.psf, device), checkpoint=checkpoint,
-            )  # fmt: skip
+            noise = _missing_noise(pair, theta.psf, device)
+            phi = learn_phi(network, msi, hsi, steps, run=run, noise=noise, checkpoint=checkpoint)
         image, abundances = apply(network, filled(pair.hr_msi, pair.hr_valid), device)
     return FusionResult.of(
         pair,
@@ -135,9 +138,10 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
     """
     device = torch_device(run)
     preset = PRESETS[run.budget]
+    steps = as_steps(preset.published if steps is None else steps)
     lr_hsi, hr_msi = filled(pair.lr_hsi, pair.lr_valid), filled(pair.hr_msi, pair.hr_valid)
     top = max(np.abs(lr_hsi).max(), np.abs(hr_msi).max(), 1e-30)
-    with seeded(run, numbers=hr_msi[..., 0].size * lr_hsi.shape[2]):
+    with seeded(run, numbers=min(preset.pixels, hr_msi[..., 0].size) * lr_hsi.shape[2]):
         model = PublishedModel(
             hr_msi.shape[2], lr_hsi.shape[2], pair.ratio,
             layers=layers, top=top, psf=pair.psf, srf=pair.srf,
@@ -147,10 +151,10 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
         blocks = torch.from_numpy(blocks.swapaxes(1, 2).copy()).to(device)
         hsi = torch.from_numpy(lr_hsi[inside]).float().to(device)
         together = learn_published(
-            model, hsi, blocks, steps or preset.published,
+            model, hsi, blocks, steps,
             run=run, pixels=preset.pixels, third=third, checkpoint=checkpoint,
         )  # fmt: skip
-        psf, srf = as_arrays(model.psf, model.srf)
+        psf, srf = as_arrays(pair, model.psf, model.srf)
         low = low_pixels(pair, psf, device)
         decoder = fine_tune_decoder(model.network, *low, _DECODER_STEPS, run=run)
         image, abundances = apply(model.network, hr_msi, device, sample=True)

@@ -18,7 +18,7 @@ from hsisr_lite.unmixing import vca
 FORMS = ("free", "interpretable")
 RATE = 1e-2
 MIXING = 0.5
-_BATCH = 2048  # pixels per step, where there are more
+BATCH = 2048  # pixels per step, where there are more
 _AT_ONCE = 65536  # pixels that are decoded together
 _DARK = 1e-3  # of a band's scale: where the shade starts; at 0 the ReLU would hold it there
 
@@ -30,10 +30,11 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
     ----------
     msi, hsi : (pixels, msi_bands) and (pixels, bands) tensors
     form : {"free", "interpretable"}
-        ``free``: ReLU abundances and the two-layer decoder of the paper, without its last
-        activation. ``interpretable``: abundances that sum to one, and one non-negative spectrum
-        per channel. One starts dark: shares that sum to one need a shade, or they cannot say how
-        bright a pixel is. The others start at corners of the cloud of spectra (:func:`vca`).
+        ``free``: ReLU abundances and the two-layer decoder, probably the paper's, without its
+        last activation. ``interpretable``: abundances that sum to one, and one non-negative
+        spectrum per channel. One starts dark: shares that sum to one need a shade, or they cannot
+        say how bright a pixel is. The others start at corners of the cloud of spectra
+        (:func:`vca`).
     channels : int, optional
         K; default 16, and 6 in the interpretable form: the materials to expect, and two more.
     seed : int
@@ -54,6 +55,25 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
     >>> sum(p.numel() for p in network.parameters())
     3566
     """
+    channels = as_channels(form, channels)
+    msi_units, hsi_units = _units(msi), _units(hsi)
+    encoder = AbundanceEncoder(msi.shape[1], channels, shares=form == "interpretable")
+    if form == "free":
+        decoder = SpectralDecoder(channels, hsi.shape[1], last_activation=False)
+    else:
+        hsi_units[0] = 0  # spectra must stay non-negative: no mean is taken off
+        decoder = LinearDecoder(_start(hsi, hsi_units[1], channels, seed))
+    return Autoencoder(encoder, decoder, msi_units, hsi_units).to(msi.device)
+
+
+def as_channels(form, channels):
+    """K of a form, checked: what was asked for, else the form's default.
+
+    Examples
+    --------
+    >>> as_channels("free", None)
+    16
+    """
     if form not in FORMS:
         raise InputError(f"form is {form!r}: one of {', '.join(FORMS)} is needed; correct it.")
     if channels is None:
@@ -63,15 +83,7 @@ def build(msi, hsi, *, form="free", channels=None, seed=0):
             f"channels is {channels!r}: a whole number of at least 2 is needed, such as the "
             "materials that you expect and two more; leave it out for the default."
         )
-    channels = int(channels)
-    msi_units, hsi_units = _units(msi), _units(hsi)
-    encoder = AbundanceEncoder(msi.shape[1], channels, shares=form == "interpretable")
-    if form == "free":
-        decoder = SpectralDecoder(channels, hsi.shape[1], last_activation=False)
-    else:
-        hsi_units[0] = 0  # spectra must stay non-negative: no mean is taken off
-        decoder = LinearDecoder(_start(hsi, hsi_units[1], channels, seed))
-    return Autoencoder(encoder, decoder, msi_units, hsi_units).to(msi.device)
+    return int(channels)
 
 
 def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, checkpoint=None):
@@ -112,8 +124,8 @@ def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, check
 
     def loss():
         z, y = msi, hsi
-        if len(msi) > _BATCH:
-            chosen = torch.randint(len(msi), (_BATCH,), device=msi.device)
+        if len(msi) > BATCH:
+            chosen = torch.randint(len(msi), (BATCH,), device=msi.device)
             z, y = msi[chosen], hsi[chosen]
         if mixing and not network.encoder.shares:
             other = torch.randperm(len(z), device=z.device)
@@ -125,7 +137,8 @@ def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, check
         return phi_loss(network(z, sample=True) / scale, y / scale)
 
     groups = [{"params": network.parameters(), "lr": RATE}]
-    return fit(loss, groups, steps, run=run, text="learning the autoencoder", checkpoint=checkpoint)
+    text = "learning the autoencoder"
+    return fit(loss, groups, steps, run=run, text=text, checkpoint=checkpoint)
 
 
 def apply(network, msi, device, *, sample=False):

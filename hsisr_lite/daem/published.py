@@ -13,7 +13,7 @@ from hsisr_lite.daem.autoencoder import (
     SpectralDecoder,
 )
 from hsisr_lite.daem.degradations import GAUSSIANS, KnownPSF, KnownSRF, LearnedPSF, LearnedSRF
-from hsisr_lite.daem.losses import blur, phi_loss, theta_loss
+from hsisr_lite.daem.losses import THIRDS, blur, phi_loss, theta_loss
 from hsisr_lite.fitting import fit
 
 RATE = 1e-3
@@ -50,7 +50,7 @@ class PublishedModel(nn.Module):
 
     def __init__(self, msi_bands, bands, ratio, *, layers=6, top=1.0, psf=None, srf=None):
         super().__init__()
-        if layers not in _HIDDEN:
+        if layers not in tuple(_HIDDEN):
             raise InputError(
                 f"layers is {layers!r}: 6 or 2 is needed, the two published forms of the mean "
                 "decoder; leave it out for 6."
@@ -122,7 +122,14 @@ def learn_published(model, lr_hsi, hr_msi_blocks, steps, *, run, pixels, third="
     Returns
     -------
     history : (steps,) array
+
+    Raises
+    ------
+    InputError
+        Another third term.
     """
+    if third not in THIRDS:
+        raise InputError(f"third is {third!r}: one of {', '.join(THIRDS)} is needed; correct it.")
     at_once = max(1, pixels // hr_msi_blocks.shape[1])
 
     def loss():

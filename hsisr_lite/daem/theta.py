@@ -25,7 +25,7 @@ from hsisr_lite.fitting import fit, torch_device
 STEPS = 1000
 _ROOT = 2.8  # over the ratio: a start of 0.36 ratio in standard deviation
 _PSF_RATE, _CENTRE_RATE, _SRF_RATE = 0.08, 0.08, 0.3  # over the ratio; pixels; bands
-_MOST = 4096  # low-resolution pixels: plenty for some seventy numbers
+_MOST = 2048  # low-resolution pixels: plenty for some seventy numbers
 _LEEWAY = 1.1  # a kernel of the ratio's size stays when the wide one misses 10 % less at most
 _NOTHING = 1e-3  # of the blurred MSI's mean deviation: what 1000 steps may leave of an exact fit
 
@@ -209,11 +209,12 @@ class _Images(NamedTuple):
             lr_msi = self.hr_msi @ psf.kernel().reshape(-1)  # (pixels, msi_bands)
             return cross_loss(self.lr_hsi, lr_msi, srf.matrix()) / unit
 
-        history = unit * fit(loss, groups, steps, run=run, text="learning PSF and SRF")
+        text = f"learning PSF and SRF ({size} x {size})"
+        history = unit * fit(loss, groups, steps, run=run, text=text)
         with torch.no_grad():
             left = unit * loss().item()
         learned = sum(p.numel() for group in groups for p in group["params"])
-        return Theta(*as_arrays(psf, srf), learned, left, history, _sentences(pair, size))
+        return Theta(*as_arrays(pair, psf, srf), learned, left, history, _sentences(pair, size))
 
 
 def _sentences(pair, size):

@@ -54,7 +54,11 @@ def srf_of(pair, psf):
     # One more equation, so heavy that it holds: the sum is 1.
     weight = 1e3 * (np.linalg.norm(factor) / np.sqrt(bands) or 1.0)
     factor = np.vstack([factor, np.full(factor.shape[1], weight)])
-    srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
+    try:
+        srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
+    except RuntimeError:  # spectra of so few dimensions that the active set goes round in circles
+        factor = np.vstack([factor, 1e-6 * weight * np.eye(bands, factor.shape[1])])
+        srf = np.array([nnls(factor[:, :bands], band)[0] for band in factor[:, bands:].T])
     return srf / srf.sum(axis=1, keepdims=True), [
         "SRF unknown: estimated from the pair by non-negative least squares."
     ]

@@ -26,6 +26,12 @@ from hsisr_lite.metrics import psnr
 from hsisr_lite.scenes.synthetic import synthetic_scene
 
 REGRESSIONS = [name for name in methods() if "regression" in name]
+NETWORKS = ("daem", "m2unet", "uafl")
+
+
+def few_steps(method):
+    """Networks have tests of their quality elsewhere; here they only have to answer."""
+    return {"steps": 20} if method.startswith(NETWORKS) else {}
 
 
 @pytest.fixture(scope="module")
@@ -202,14 +208,17 @@ def test_bicubic_keeps_what_stands_in_for_no_data_to_itself(scene):
 @pytest.mark.parametrize("method", list(methods()))
 def test_every_method_answers_in_the_contract(scene, method):
     pair = simulate(scene, 6)
-    result = fuse(pair, method, progress=False)
+    result = fuse(pair, method, progress=False, **few_steps(method))
     assert result.hr_hsi.shape == (96, 96, 99) and result.hr_hsi.dtype == np.float32
     assert np.isfinite(result.hr_hsi).all()
     assert result.seconds > 0 and result.meta["scale"] == 1
     np.testing.assert_array_equal(result.wavelengths, scene.wavelengths)
     if method != "bicubic":
         assert result.parameters > 0
-    assert any(note.startswith("PSF unknown: assumed") for note in result.notes)
+    if method.startswith(NETWORKS):  # these learn it
+        assert any(note.startswith("PSF unknown: ") for note in result.notes)
+    else:
+        assert any(note.startswith("PSF unknown: assumed") for note in result.notes)
 
 
 @pytest.mark.parametrize("method", list(methods()))
@@ -221,7 +230,7 @@ def test_no_data_pixels_teach_nothing(scene, method):
     for filler in (0.3, 0.9):
         cube = np.where(valid[..., None], scene.cube, filler)
         truth = type(scene)("holed", cube, scene.wavelengths, valid=valid)
-        result = fuse(simulate(truth, 4, blind=False), method)
+        result = fuse(simulate(truth, 4, blind=False), method, **few_steps(method))
         answers.append(result.hr_hsi)
         assert not result.valid[45, 25] and result.valid[0, 0]
     if method == "bicubic":  # nothing but its neighbours tells what lies beside a hole

@@ -1,0 +1,259 @@
+"""The training loop: schedule, interruptions, what it leaves behind, and files that do no harm."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from hsisr_lite import fitting
+from hsisr_lite.arrays import InputError
+from hsisr_lite.budget import Run
+from hsisr_lite.fitting import fit, load_tensors, save_tensors, seeded, torch_device
+
+RUN = Run()
+
+
+class Fitted:
+    """A noisy least-squares fit; an interruption may come at a chosen step."""
+
+    def __init__(self, stop_at=None, stop_late=False, error=KeyboardInterrupt):
+        torch.manual_seed(1)
+        self.x, self.y = (torch.nn.Parameter(torch.randn(3, 2)) for _ in range(2))
+        self.calls, self.stop_at, self.stop_late, self.error = 0, stop_at, stop_late, error
+
+    def loss(self):
+        self.calls += 1
+        if self.calls == self.stop_at and not self.stop_late:
+            raise self.error
+        noise = torch.randn(3, 2)
+        if self.calls == self.stop_at:  # late: random numbers of the step are drawn already
+            raise self.error
+        return (self.x - 1 + 0.3 * noise).square().sum() + (self.y @ self.x.T).square().sum()
+
+    def fit(self, steps=30, watch=None, **options):
+        groups = [{"params": [self.x], "lr": 0.1}, {"params": [self.y], "lr": 0.2}]
+        return fit(self.loss, groups, steps, run=RUN, text="", watch=watch, **options)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 40])
+def test_rates_follow_the_cosine_and_a_constant_group_keeps_its_own(steps):
+    """Under a constant gradient Adam's step is its rate, up to epsilon: 1e-8 of a gradient of 1."""
+    falling, kept = (torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)) for _ in range(2))
+    track = []
+    fit(
+        lambda: (falling + kept).sum(),
+        [{"params": [falling], "lr": 0.5}, {"params": [kept], "lr": 0.25, "constant": True}],
+        steps,
+        run=RUN,
+        text="",
+        watch=lambda _: track.append((falling.item(), kept.item())),
+    )
+    moves = -np.diff(track, axis=0)
+    at = np.arange(steps)
+    np.testing.assert_allclose(moves[:, 0], 0.25 * (1 + np.cos(np.pi * at / steps)), atol=1e-7)
+    np.testing.assert_allclose(moves[:, 1], 0.25, atol=1e-7)
+
+
+def test_the_history_is_the_loss_before_each_step_and_watch_sees_them_all():
+    x, seen, made = torch.nn.Parameter(torch.tensor(3.0)), [], []
+
+    def loss():
+        seen.append(float(x.detach() ** 2))
+        return x**2
+
+    history = fit(loss, [{"params": [x], "lr": 0.1}], 5, run=RUN, text="", watch=made.append)
+    assert made == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(history, seen)
+    assert history.dtype == np.float64
+
+
+def test_the_callers_groups_are_left_alone():
+    x = torch.nn.Parameter(torch.tensor(3.0))
+    groups = [{"params": [x], "lr": 0.1, "constant": True}]
+    fit(lambda: x**2, groups, 2, run=RUN, text="")
+    assert groups == [{"params": [x], "lr": 0.1, "constant": True}]
+
+
+@pytest.mark.parametrize("stop_late", [False, True], ids=["before drawing", "after drawing"])
+@pytest.mark.parametrize("stop_at", [1, 2, 17, 30])
+def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(tmp_path, stop_at, stop_late):
+    """Also when Ctrl-C comes in the middle of a step whose random numbers are drawn already."""
+    straight = Fitted()
+    with seeded(RUN):
+        history = straight.fit()
+        after = torch.rand(4)
+    path = tmp_path / "state.pt"
+    first = Fitted(stop_at, stop_late)
+    with seeded(RUN), pytest.raises(KeyboardInterrupt):
+        first.fit(checkpoint=path)
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]
+    second, made = Fitted(), []
+    with seeded(RUN):
+        resumed = second.fit(checkpoint=path, watch=made.append)
+        rest = torch.rand(4)
+    np.testing.assert_array_equal(resumed, history)
+    assert torch.equal(second.x, straight.x) and torch.equal(second.y, straight.y)
+    assert torch.equal(rest, after)
+    assert made[-1] == 30 and len(made) == 31 - stop_at + (stop_at == 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_crash_costs_only_the_steps_since_the_last_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "_KEEP_EVERY", -1.0)  # after each step
+    straight, path = Fitted(), tmp_path / "state.pt"
+    with seeded(RUN):
+        history = straight.fit()
+    crashing = Fitted(stop_at=11, error=MemoryError)
+    with seeded(RUN), pytest.raises(MemoryError):
+        crashing.fit(checkpoint=path)
+    again = Fitted()
+    with seeded(RUN):
+        np.testing.assert_array_equal(again.fit(checkpoint=path), history)
+    # 20 steps were left, and one look at the first loss tells whether the state is this fit's
+    assert 20 <= again.calls <= 21 and torch.equal(again.x, straight.x)
+
+
+def test_no_state_is_written_between_two_that_are_due(tmp_path):
+    """A small fit takes less than 20 seconds: it is over before its first state."""
+    path, there = tmp_path / "state.pt", []
+    Fitted().fit(checkpoint=path, watch=lambda _: there.append(path.exists()))
+    assert not any(there) and not path.exists()
+
+
+def kept_state(path, steps=30):
+    with pytest.raises(KeyboardInterrupt):
+        Fitted(stop_at=5).fit(steps, checkpoint=path)
+
+
+def test_a_state_of_another_fit_is_refused_and_kept(tmp_path):
+    path = tmp_path / "state.pt"
+    kept_state(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="another fit: one of 31 steps"):
+        Fitted().fit(31, checkpoint=path)
+    other = torch.nn.Parameter(torch.zeros(3))
+    with pytest.raises(InputError, match="delete the file or name another"):
+        fit(lambda: other.sum(), [{"params": [other], "lr": 1}], 30, run=RUN, text="",
+            checkpoint=path)  # fmt: skip
+    assert path.read_bytes() == before
+
+
+def test_other_data_or_another_seed_are_another_fit(tmp_path):
+    path = tmp_path / "state.pt"
+    kept_state(path)
+    with pytest.raises(InputError, match="another fit"), seeded(Run(seed=99)):
+        other = Fitted()
+        torch.manual_seed(98)
+        other.fit(checkpoint=path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("steps", [0, -3, 1.5, "9", True, None])
+def test_steps_are_a_whole_number_of_at_least_one(steps):
+    with pytest.raises(InputError, match=r"steps is .* a whole number of at least 1"):
+        Fitted().fit(steps)
+
+
+def test_the_same_shapes_in_other_groups_are_another_fit(tmp_path):
+    path = tmp_path / "state.pt"
+    kept_state(path)
+    x, y = (torch.nn.Parameter(torch.zeros(3, 2)) for _ in range(2))
+    with pytest.raises(InputError, match="another fit"):
+        fit(lambda: (x + y).sum(), [{"params": [x, y], "lr": 1}], 30, run=RUN, text="",
+            checkpoint=path)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [torch.ones(2), {"weights": {}}, [1, 2]])
+def test_a_file_of_something_else_is_no_state(tmp_path, content):
+    path = tmp_path / "state.pt"
+    save_tensors(content, path)
+    with pytest.raises(InputError, match="state of another fit"):
+        Fitted().fit(checkpoint=path)
+
+
+class Harm:
+    """What a file must not do to whoever reads it."""
+
+    def __reduce__(self):
+        return print, ("harm is done",)
+
+
+def test_nothing_in_a_file_runs(tmp_path, capsys):
+    plain, zipped = tmp_path / "plain.pt", tmp_path / "zipped.pt"
+    plain.write_bytes(pickle.dumps(Harm()))
+    torch.save({"weights": Harm()}, zipped)
+    for path in (plain, zipped):
+        with pytest.raises(InputError, match="cannot be read as tensors"):
+            load_tensors(path)
+        with pytest.raises(InputError, match="cannot be read as tensors"):
+            Fitted().fit(checkpoint=path)
+    assert capsys.readouterr().out == ""
+    pickle.loads(plain.read_bytes())  # what pickle itself would have done
+    assert capsys.readouterr().out == "harm is done\n"
+
+
+def test_a_file_that_is_missing_cut_or_empty_is_named(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        load_tensors(tmp_path / "nothing.pt")
+    with pytest.raises(InputError, match="there is no file"):
+        load_tensors(tmp_path)
+    path = tmp_path / "weights.pt"
+    save_tensors({"a": torch.arange(100)}, path)
+    for cut in (path.read_bytes()[:200], b""):
+        path.write_bytes(cut)
+        with pytest.raises(InputError, match=r"weights\.pt cannot be read"):
+            load_tensors(path)
+
+
+def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "weights.pt"
+    save_tensors({"a": torch.ones(2)}, path)
+
+    def full(content, part):
+        part.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        save_tensors({"a": torch.zeros(2)}, path)
+    assert torch.equal(load_tensors(path)["a"], torch.ones(2))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("numbers", [0, 999_999, 1_000_000])
+@pytest.mark.parametrize("fails", [False, True])
+def test_random_numbers_and_threads_of_the_caller_come_back(two_threads, numbers, fails):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    inside = []
+    try:
+        with seeded(Run(seed=3), numbers=numbers):
+            inside += [torch.rand(2), torch.get_num_threads()]
+            if fails:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == 2
+    assert inside[1] == (1 if numbers < 1_000_000 else 2)
+    with seeded(Run(seed=3)):
+        assert torch.equal(torch.rand(2), inside[0])
+    with seeded(Run(seed=4)):
+        assert not torch.equal(torch.rand(2), inside[0])
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
+    for there, kind in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert torch_device(Run(device="auto")).type == kind
+        assert torch_device(Run(device="cpu")).type == "cpu"
