@@ -124,13 +124,13 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     optimiser = torch.optim.Adam(groups)
     rates = [group["lr"] for group in groups]
     history = torch.zeros(steps, dtype=torch.float64)
-    checkpoint = None if checkpoint is None else Path(checkpoint)
+    checkpoint = None if checkpoint is None else as_writable(checkpoint)
     start = 0
     if checkpoint and checkpoint.exists():
         start = _resume(checkpoint, optimiser, history, first=loss().item())
     if watch and start == 0:
         watch(0)
-    kept, made, drawn = time.monotonic(), start, None
+    kept, made, drawn = time.monotonic(), start, _random_state() if checkpoint else None
     bar = tqdm(
         total=steps, initial=start, desc=text, disable=not run.progress, leave=False, delay=1
     )
@@ -141,21 +141,20 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
                 factor = 0.5 * (1 + math.cos(math.pi * step / steps))
                 for group, rate, fixed in zip(optimiser.param_groups, rates, constant, strict=True):
                     group["lr"] = rate if fixed else rate * factor
-                drawn = torch.get_rng_state() if checkpoint else None  # before this step draws
                 optimiser.zero_grad()
                 value = loss()
                 value.backward()
                 optimiser.step()
                 history[step] = value.detach()
-                made = step + 1
+                made, drawn = step + 1, _random_state() if checkpoint else None
                 bar.update()
                 if watch:
                     watch(made)
                 if checkpoint and time.monotonic() - kept > _KEEP_EVERY:
-                    _keep(checkpoint, optimiser, history, made, torch.get_rng_state())
+                    _keep(checkpoint, optimiser, history, made, drawn)
                     kept = time.monotonic()
     except KeyboardInterrupt:
-        if checkpoint and drawn is not None:
+        if checkpoint:
             _keep(checkpoint, optimiser, history, made, drawn)
         raise
     if checkpoint:
@@ -165,6 +164,12 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
 
 def _parameters(optimiser):
     return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _random_state():
+    """The generators' states: the CPU's, then each GPU's."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *gpus]
 
 
 def _keep(checkpoint, optimiser, history, made, drawn):
@@ -202,8 +207,25 @@ def _resume(checkpoint, optimiser, history, first):
             parameter.copy_(value)
     optimiser.load_state_dict(state["optimiser"])
     history.copy_(state["history"])
-    torch.set_rng_state(state["random"])
+    torch.set_rng_state(state["random"][0])
+    if torch.cuda.is_available() and len(state["random"]) > 1:
+        torch.cuda.set_rng_state_all(state["random"][1:])
     return state["made"]
+
+
+def as_writable(path):
+    """The path of a file to come, checked before the work that it is to hold.
+
+    Examples
+    --------
+    >>> as_writable("weights.pt")
+    PosixPath('weights.pt')
+    """
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
+        raise InputError(f"{path} {what}: the name of a file is needed; correct the path.")
+    return path
 
 
 def save_tensors(content, path):

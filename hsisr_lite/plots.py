@@ -31,7 +31,7 @@ METHOD_STYLES = {
     "stereo": ("#b8a200", "<"),
     "gsomp": ("#aa4499", ">"),
     "cstf": ("#332288", "p"),
-    "daem": ("#d55e00", "d"),
+    "daem": ("#ee3377", "d"),
     "daem_published": ("#44aa99", "H"),
 }
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"

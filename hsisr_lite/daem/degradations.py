@@ -96,7 +96,7 @@ class LearnedSRF(nn.Module):
         return (self.gaussians[..., 1].square() + _NARROWEST**2).sqrt()
 
     def matrix(self):
-        """(msi_bands, bands), positive, rows sum to one."""
+        """(msi_bands, bands), non-negative, rows sum to one."""
         offset = self.at - self.gaussians[..., :1]  # (msi_bands, 4, bands)
         # log of sum_g exp(-1/2 ((b - mu) / sigma)^2), then normalised over b
         exponent = -0.5 * (offset / self.widths()[..., None]).square()
@@ -147,17 +147,20 @@ def as_arrays(pair, psf, srf):
     )
 
 
-def windows(hr_msi, size, ratio):
+def windows(hr_msi, size, ratio, pixels=None):
     """The pixels under each placement of a PSF, borders mirrored.
 
     Parameters
     ----------
     hr_msi : (rows, cols, msi_bands) array
     size, ratio : int
+    pixels : (n,) array of int, optional
+        Flat indices of the low-resolution pixels that are wanted; default all.
 
     Returns
     -------
     windows : (rows / ratio, cols / ratio, msi_bands, size * size) float32 array
+        Or (n, msi_bands, size * size).
 
     Examples
     --------
@@ -169,5 +172,7 @@ def windows(hr_msi, size, ratio):
     padded = np.pad(hr_msi, (border, border, (0, 0)), mode="symmetric")
     first = slice(max(start, 0), None, ratio)
     every = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))
-    kept = np.asarray(every[first, first], dtype=np.float32)
-    return kept.reshape(*kept.shape[:3], size * size)  # (low rows, low cols, msi_bands, k k)
+    kept = every[first, first]  # a view: nothing is copied yet
+    if pixels is not None:
+        kept = kept[np.unravel_index(pixels, kept.shape[:2])]
+    return np.asarray(kept, dtype=np.float32).reshape(*kept.shape[:-2], size * size)  # (.., k k)

@@ -5,29 +5,43 @@ The encoder stays, so the abundances of the low-resolution pixels are computed o
 costs that much less [daem2023]_.
 """
 
+import numpy as np
 import torch
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
 from hsisr_lite.daem.losses import phi_loss
-from hsisr_lite.daem.phi import build, learn_phi
+from hsisr_lite.daem.phi import BATCH, as_channels, build, learn_phi
+from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.theta import learn_theta
-from hsisr_lite.fitting import fit, load_tensors, save_tensors, seeded, torch_device
+from hsisr_lite.fitting import (
+    as_steps,
+    as_writable,
+    fit,
+    load_tensors,
+    save_tensors,
+    seeded,
+    torch_device,
+)
+
+_RATE = 1e-3
 
 
-def train_on_scenes(pairs, path, *, form="free", channels=None, steps=4000, budget=None, seed=0,
+def train_on_scenes(pairs, path, *, form="free", channels=None, steps=None, budget=None, seed=0,
                     device="auto", progress=True):  # fmt: skip
     """Train one autoencoder on the low-resolution pixels of several scenes, and keep its weights.
 
     Parameters
     ----------
     pairs : sequence of ObservedPair
-        Of the same two sensors. What one does not know of PSF and SRF is learned first.
+        Of the same two sensors. What one does not know of PSF and SRF is learned first; noise is
+        left as it is.
     path : str or Path
         The file that is written; ``hl.fuse(pair, "daem", weights=path)`` starts from it.
     form, channels
         See :func:`~hsisr_lite.daem.phi.build`.
-    steps : int
+    steps : int, optional
+        Default the budget's, as in :func:`~hsisr_lite.daem.method.daem`.
     budget, seed, device, progress
         See :func:`~hsisr_lite.methods.fuse`.
 
@@ -39,7 +53,7 @@ def train_on_scenes(pairs, path, *, form="free", channels=None, steps=4000, budg
     Raises
     ------
     InputError
-        No pairs, or pairs with different numbers of bands.
+        No pairs, pairs of different bands, a wrong setting, or a path that cannot be written.
 
     Examples
     --------
@@ -58,20 +72,25 @@ def train_on_scenes(pairs, path, *, form="free", channels=None, steps=4000, budg
             "give at least one pair, all of the same sensors."
         )
     run = Run.resolve(budget=budget, seed=seed, device=device, progress=progress)
+    path, channels = as_writable(path), as_channels(form, channels)
+    steps = as_steps(PRESETS[run.budget].steps if steps is None else steps)
     place = torch_device(run)
-    with seeded(run):
+    for pair in pairs[1:]:
+        _check_wavelengths(pair.wavelengths, pairs[0], "a pair")
+    with seeded(run, numbers=BATCH * shapes[0][1]):
         learned = [low_pixels(pair, learn_theta(pair, run).psf, place) for pair in pairs]
         msi, hsi = (torch.cat(parts) for parts in zip(*learned, strict=True))
         network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
         history = learn_phi(network, msi, hsi, steps, run=run)
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
-    channels = network.encoder.layers[-1].out_features
-    save_tensors({"form": form, "channels": channels, "weights": weights}, path)
+    wavelengths = torch.from_numpy(pairs[0].wavelengths)
+    content = {"form": form, "channels": channels, "wavelengths": wavelengths, "weights": weights}
+    save_tensors(content, path)
     return history
 
 
-def load_network(path, msi_bands, bands):
-    """The autoencoder that :func:`train_on_scenes` wrote.
+def load_network(path, pair):
+    """The autoencoder that :func:`train_on_scenes` wrote, for the sensors of a pair.
 
     Raises
     ------
@@ -87,20 +106,34 @@ def load_network(path, msi_bands, bands):
             form=content["form"], channels=content["channels"],
         )  # fmt: skip
         network.load_state_dict(weights)
+        wavelengths = content["wavelengths"].numpy()
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, InputError) as error:
         raise InputError(
             f"{path} holds no DAEM network ({type(error).__name__}): a file written by "
             "train_on_scenes is needed; make one."
         ) from error
-    if found != (msi_bands, bands):
+    wanted = pair.hr_msi.shape[2], pair.lr_hsi.shape[2]
+    if found != wanted:
         raise InputError(
-            f"{path} is for {found[0]} MSI and {found[1]} HSI bands: {msi_bands} and {bands} are "
-            "needed by this pair; train on scenes of the same sensors."
+            f"{path} is for {found[0]} MSI and {found[1]} HSI bands: {wanted[0]} and {wanted[1]} "
+            "are needed by this pair; train on scenes of the same sensors."
         )
+    _check_wavelengths(wavelengths, pair, path)
     return network
 
 
-def fine_tune_decoder(network, msi, hsi, steps, *, run, rate=1e-3):
+def _check_wavelengths(wavelengths, pair, name):
+    """Bands of the same number and other colours would be fused without a sound."""
+    apart = np.median(np.diff(pair.wavelengths)) if len(pair.wavelengths) > 1 else np.inf
+    if np.abs(wavelengths - pair.wavelengths).max() > apart / 2:
+        raise InputError(
+            f"{name} has bands from {wavelengths[0]:.0f} to {wavelengths[-1]:.0f} nm: "
+            f"{pair.wavelengths[0]:.0f} to {pair.wavelengths[-1]:.0f} nm, each within half a band, "
+            "are needed by this pair; train on scenes of the same sensors."
+        )
+
+
+def fine_tune_decoder(network, msi, hsi, steps, *, run, constant=False, checkpoint=None):
     r"""Train the decoder alone, on the abundances of the low-resolution pixels.
 
     .. math:: \min_{\varphi_e} \tfrac12 \lVert D_{\varphi_e}(A) - Y \rVert_1, \qquad
@@ -116,8 +149,10 @@ def fine_tune_decoder(network, msi, hsi, steps, *, run, rate=1e-3):
         P Z and Y.
     steps : int
     run : Run
-    rate : float
-        Adam's first rate.
+    constant : bool
+        Keep Adam's rate at 1e-3, as published, instead of the cosine schedule.
+    checkpoint : str or Path, optional
+        See :func:`~hsisr_lite.fitting.fit`.
 
     Returns
     -------
@@ -126,9 +161,17 @@ def fine_tune_decoder(network, msi, hsi, steps, *, run, rate=1e-3):
     with torch.no_grad():
         abundances = network.abundances(msi)
     scale = network.hsi_units[1]
-    loss = lambda: phi_loss(network.spectra(abundances, sample=True) / scale, hsi / scale)  # noqa: E731
-    groups = [{"params": network.decoder.parameters(), "lr": rate}]
-    return fit(loss, groups, steps, run=run, text="fine-tuning the decoder")
+
+    def loss():
+        a, y = abundances, hsi
+        if len(hsi) > BATCH:
+            chosen = torch.randint(len(hsi), (BATCH,), device=hsi.device)
+            a, y = abundances[chosen], hsi[chosen]
+        return phi_loss(network.spectra(a, sample=True) / scale, y / scale)
+
+    groups = [{"params": network.decoder.parameters(), "lr": _RATE, "constant": constant}]
+    text = "fine-tuning the decoder"
+    return fit(loss, groups, steps, run=run, text=text, checkpoint=checkpoint)
 
 
 def low_pixels(pair, psf, device):

@@ -5,6 +5,8 @@ goes in: phi's loss gets a blurred MSI that is detached from the PSF, theta's lo
 that is detached from the network. So no gradient of any loss reaches a frozen group.
 """
 
+from hsisr_lite.arrays import InputError
+
 THIRDS = ("regenerated", "cross")  # the third term as the code has it, and as it was meant
 
 
@@ -88,7 +90,14 @@ def theta_loss(lr_hsi, hr_msi_blocks, fused_blocks, kernel, srf, *, third):
     srf : (msi_bands, bands) tensor
     third : {"regenerated", "cross"}
         As the code has it, or as it was meant.
+
+    Raises
+    ------
+    InputError
+        Another third term.
     """
+    if third not in THIRDS:
+        raise InputError(f"third is {third!r}: one of {', '.join(THIRDS)} is needed; correct it.")
     fused_blocks = fused_blocks.detach()
     blurred, mixed = blur(fused_blocks, kernel), fused_blocks @ srf.T
     if third == "cross":
@@ -108,4 +117,4 @@ def blur(blocks, kernel):
     >>> blur(torch.tensor([[[1.0], [3.0]]]), torch.tensor([0.5, 0.5]))
     tensor([[2.]])
     """
-    return (blocks * kernel[:, None]).sum(1)
+    return kernel @ blocks

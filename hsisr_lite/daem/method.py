@@ -1,39 +1,20 @@
 """DAEM as two fusion methods: our recipe, and the published one."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
+from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.daem.degradations import as_arrays, windows
 from hsisr_lite.daem.fine_tuning import fine_tune_decoder, load_network, low_pixels
 from hsisr_lite.daem.phi import BATCH, apply, as_channels, build, channel_spectra, learn_phi
+from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.published import PublishedModel, learn_published
 from hsisr_lite.daem.theta import learn_theta
 from hsisr_lite.degradation.noise import estimate_noise
 from hsisr_lite.fitting import as_steps, seeded, torch_device
 from hsisr_lite.results import FusionResult
 
-
-@dataclass(frozen=True)
-class Preset:
-    """Steps of a budget.
-
-    ``steps`` of the autoencoder, ``fine_tuning`` of the decoder of a network that was trained on
-    other scenes; ``published`` alternations, each on ``pixels`` high-resolution pixels.
-    """
-
-    steps: int
-    fine_tuning: int
-    published: int
-    pixels: int
-
-
-PRESETS = {
-    "lite": Preset(steps=4000, fine_tuning=500, published=3000, pixels=2048),
-    "paper": Preset(steps=10000, fine_tuning=500, published=7300, pixels=131072),
-}
 _DECODER_STEPS = 190  # after the published alternation, on the decoder alone
 
 
@@ -70,27 +51,34 @@ def daem(pair, run, *, form="free", channels=None, steps=None, size=None, centre
         A file of :func:`~hsisr_lite.daem.fine_tuning.train_on_scenes`: its network is taken, and
         only the decoder learns on. ``form`` and ``channels`` are then the file's.
     checkpoint : str or Path, optional
-        Where an interrupted training of the autoencoder is kept, and found again.
+        Where an interrupted training of the network is kept, and found again.
 
     Returns
     -------
     result : FusionResult
         ``abundances`` (rows, cols, K) and ``endmembers`` (K, bands), the spectrum of each channel
-        alone; ``psf`` and ``srf``; ``history["theta"]`` and ``history["phi"]``.
+        alone; ``psf`` and ``srf``; ``history["theta"]`` and ``history["phi"]``. ``parameters``
+        counts what is stored, as published: 4 numbers of T, of which 3 act.
     """
     device = torch_device(run)
     preset = PRESETS[run.budget]
+    channels_asked = channels is not None
     channels = as_channels(form, channels)  # a wrong setting is said before any work is done
     if steps is None:
         steps = preset.steps if weights is None else preset.fine_tuning
     steps = as_steps(steps)
+    if weights is not None and (form != "free" or channels_asked):
+        raise InputError(
+            "form or channels was given along with weights: the network of the file has its own; "
+            "leave them out."
+        )
     with seeded(run, numbers=min(BATCH * pair.lr_hsi.shape[2], pair.lr_hsi.size)):
         if weights is not None:
-            network = load_network(weights, pair.hr_msi.shape[2], pair.lr_hsi.shape[2]).to(device)
+            network = load_network(weights, pair).to(device)
         theta = learn_theta(pair, run, size=size, centre=centre)
         msi, hsi = low_pixels(pair, theta.psf, device)
         if weights is not None:
-            phi = fine_tune_decoder(network, msi, hsi, steps, run=run)
+            phi = fine_tune_decoder(network, msi, hsi, steps, run=run, checkpoint=checkpoint)
         else:
             network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
             noise = _missing_noise(pair, theta.psf, device)
@@ -117,6 +105,11 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
     follows the network's errors. Published, many scenes train one network; here the pair trains
     its own, and then the decoder alone for 190 steps, as at test time. Noise is drawn from the
     spread decoder in the result too.
+
+    Further differences: images are divided by their largest value, for the truth's range is not
+    known; a step sees single low-resolution pixels with their blocks, not patches of them (each is
+    computed by itself); an SRF's widths have a floor of 0.3 bands; a known PSF may be wider than
+    its block.
 
     Parameters
     ----------
@@ -147,16 +140,17 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
             layers=layers, top=top, psf=pair.psf, srf=pair.srf,
         ).to(device)  # fmt: skip
         inside = pair.learnable(np.ones((model.psf.size,) * 2) / model.psf.size**2)
-        blocks = windows(hr_msi, model.psf.size, pair.ratio)[inside]  # (pixels, msi_bands, k k)
-        blocks = torch.from_numpy(blocks.swapaxes(1, 2).copy()).to(device)
-        hsi = torch.from_numpy(lr_hsi[inside]).float().to(device)
+        pixels = np.flatnonzero(inside)
+        blocks = windows(hr_msi, model.psf.size, pair.ratio, pixels)  # (pixels, msi_bands, k k)
+        blocks = torch.from_numpy(blocks).transpose(1, 2)  # (pixels, k k, msi_bands)
+        hsi = torch.from_numpy(lr_hsi[inside]).float()
         together = learn_published(
             model, hsi, blocks, steps,
             run=run, pixels=preset.pixels, third=third, checkpoint=checkpoint,
         )  # fmt: skip
         psf, srf = as_arrays(pair, model.psf, model.srf)
         low = low_pixels(pair, psf, device)
-        decoder = fine_tune_decoder(model.network, *low, _DECODER_STEPS, run=run)
+        decoder = fine_tune_decoder(model.network, *low, _DECODER_STEPS, run=run, constant=True)
         image, abundances = apply(model.network, hr_msi, device, sample=True)
     return FusionResult.of(
         pair,

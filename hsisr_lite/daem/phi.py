@@ -20,7 +20,7 @@ RATE = 1e-2
 MIXING = 0.5
 BATCH = 2048  # pixels per step, where there are more
 _AT_ONCE = 65536  # pixels that are decoded together
-_DARK = 1e-3  # of a band's scale: where the shade starts; at 0 the ReLU would hold it there
+_DARK = 1e-3  # of a band's scale: spectra start no lower; at 0 the ReLU would hold them there
 
 
 def build(msi, hsi, *, form="free", channels=None, seed=0):
@@ -93,11 +93,12 @@ def learn_phi(network, msi, hsi, steps, *, run, noise=None, mixing=MIXING, check
               (\tilde z, \tilde y) = (z_i, y_i) + w\,\bigl((z_i, y_i) - (z_j, y_j)\bigr)
               + (n, 0)
 
-    by Adam with a cosine schedule [daem2023]_; the tildes are ours. Both sensors are linear, so a
-    mix of two pixels is again a pair that they could have seen, also with w above zero, beyond the
-    first: at high resolution pixels are purer than any that the LrHSI shows. The images that the
-    network is applied to are noisier than the blurred MSI that it learns from; n makes up for
-    that.
+    by Adam with a cosine schedule [daem2023]_; the tildes are ours. Both sensors are linear, so
+    what they make of any weighted sum of two spectra is the same sum of two pairs. With w above
+    zero it lies beyond the first pixel: at high resolution pixels are purer than any that the
+    LrHSI shows. Only an affine map meets all such pairs exactly, so mixing pulls gently towards
+    one, by the data alone; ``mixing=0`` leaves it out. The images that the network is applied to
+    are noisier than the blurred MSI that it learns from; n makes up for that.
 
     Parameters
     ----------
@@ -207,4 +208,5 @@ def _start(hsi, scale, channels, seed):
         corners = torch.as_tensor(vca(pixels, channels - 1, seed=seed).endmembers).to(hsi)
     except InputError:  # the spectra span fewer dimensions than that
         corners = hsi[torch.randint(len(hsi), (channels - 1,)).to(hsi.device)]
-    return torch.cat([corners / scale, torch.full_like(corners[:1], _DARK)])
+    corners = (corners / scale).clamp(min=_DARK)
+    return torch.cat([corners, torch.full_like(corners[:1], _DARK)])

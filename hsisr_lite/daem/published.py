@@ -13,7 +13,7 @@ from hsisr_lite.daem.autoencoder import (
     SpectralDecoder,
 )
 from hsisr_lite.daem.degradations import GAUSSIANS, KnownPSF, KnownSRF, LearnedPSF, LearnedSRF
-from hsisr_lite.daem.losses import THIRDS, blur, phi_loss, theta_loss
+from hsisr_lite.daem.losses import blur, phi_loss, theta_loss
 from hsisr_lite.fitting import fit
 
 RATE = 1e-3
@@ -73,9 +73,10 @@ class PublishedModel(nn.Module):
 def step_loss(model, lr_hsi, hr_msi_blocks, *, third):
     """Both losses of one step: their sum, for each keeps its gradient to its own group.
 
-    The expectation step asks how well the network explains the LrHSI under the current PSF, the
-    maximisation step how well PSF and SRF explain both images by the network's current answer.
-    Published, both gradients are taken at the same point and one optimiser makes both steps.
+    Phi's asks how well the network explains the LrHSI under the current PSF, theta's how well PSF
+    and SRF explain both images by the network's current answer. The poster recovers the image,
+    then updates theta, then phi; published, both gradients are taken at the same point and one
+    optimiser makes both steps.
 
     Parameters
     ----------
@@ -92,11 +93,11 @@ def step_loss(model, lr_hsi, hr_msi_blocks, *, third):
     """
     network, top = model.network, model.network.hsi_units[1, 0]
     kernel, srf = model.psf.kernel().reshape(-1), model.srf.matrix()
-    # M: PSF and SRF explain what was observed by the image of the moment, which is data to them
+    # theta: PSF and SRF explain what was observed by the image of the moment, data to them
     with torch.no_grad():
         fused = network(hr_msi_blocks, sample=True)
     theta = theta_loss(lr_hsi / top, hr_msi_blocks / top, fused / top, kernel, srf, third=third)
-    # E: the network explains the LrHSI by the blurred MSI, which is data to it
+    # phi: the network explains the LrHSI by the blurred MSI, data to it
     lr_msi = blur(hr_msi_blocks, kernel.detach())
     phi = phi_loss(network(lr_msi, sample=True) / top, lr_hsi / top)
     return phi + theta
@@ -122,21 +123,17 @@ def learn_published(model, lr_hsi, hr_msi_blocks, steps, *, run, pixels, third="
     Returns
     -------
     history : (steps,) array
-
-    Raises
-    ------
-    InputError
-        Another third term.
     """
-    if third not in THIRDS:
-        raise InputError(f"third is {third!r}: one of {', '.join(THIRDS)} is needed; correct it.")
     at_once = max(1, pixels // hr_msi_blocks.shape[1])
+    device = model.network.msi_units.device
 
     def loss():
-        if len(lr_hsi) <= at_once:
-            return step_loss(model, lr_hsi, hr_msi_blocks, third=third)
-        chosen = torch.randint(len(lr_hsi), (at_once,), device=lr_hsi.device)
-        return step_loss(model, lr_hsi[chosen], hr_msi_blocks[chosen], third=third)
+        y, blocks = lr_hsi, hr_msi_blocks
+        if len(lr_hsi) > at_once:
+            chosen = torch.randint(len(lr_hsi), (at_once,))
+            y, blocks = lr_hsi[chosen], hr_msi_blocks[chosen]
+        # The blocks of a large image may not fit on a GPU: they come step by step.
+        return step_loss(model, y.to(device), blocks.to(device), third=third)
 
     groups = [{"params": model.parameters(), "lr": RATE, "constant": True}]
     return fit(

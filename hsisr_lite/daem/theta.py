@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from hsisr_lite.arrays import InputError
-from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.daem.degradations import (
     GAUSSIANS,
     KnownPSF,
@@ -26,6 +25,7 @@ STEPS = 1000
 _ROOT = 2.8  # over the ratio: a start of 0.36 ratio in standard deviation
 _PSF_RATE, _CENTRE_RATE, _SRF_RATE = 0.08, 0.08, 0.3  # over the ratio; pixels; bands
 _MOST = 2048  # low-resolution pixels: plenty for some seventy numbers
+_FEWEST = 0.1  # of the ratio's windows, which a wider kernel must have to compete
 _LEEWAY = 1.1  # a kernel of the ratio's size stays when the wide one misses 10 % less at most
 _NOTHING = 1e-3  # of the blurred MSI's mean deviation: what 1000 steps may leave of an exact fit
 
@@ -56,8 +56,9 @@ def learn_theta(pair, run, *, size=None, centre="learned", steps=STEPS):
     these are unknown, from a non-negative least-squares estimate under that kernel
     (:func:`nnls_start`); then a second fit starts from such an estimate under the kernel that the
     first one found, and the one that leaves less is kept. Kernels of ``ratio`` and of twice that
-    side compete: the smaller is taken where it leaves no more than the wider, give or take 10 %
-    and what an exact fit has left after so many steps.
+    side compete on the same pixels: the smaller is taken where it leaves no more than the wider,
+    give or take 10 % and what an exact fit has left after so many steps. Where no data leave
+    hardly a window for the wider one, it does not compete.
 
     Parameters
     ----------
@@ -103,10 +104,11 @@ def learn_theta(pair, run, *, size=None, centre="learned", steps=STEPS):
         sizes = [len(pair.psf)]
     else:
         sizes = [pair.ratio, 2 * pair.ratio] if size is None else [int(size)]
-    found = [_learn_at(pair, run, side, centre, steps) for side in sizes]
+    sizes, pixels = _usable(pair, sizes, run.seed)
+    found = [_learn_at(pair, run, pixels, side, centre, steps) for side in sizes]
     chosen = found[0]
     if len(found) == 2:
-        level = pair.low_msi(gaussian_psf(pair.ratio)).reshape(-1, pair.hr_msi.shape[2])
+        level = pair.low_msi(gaussian_psf(pair.ratio)).reshape(-1, pair.hr_msi.shape[2])[pixels]
         nothing = _NOTHING * np.abs(level - level.mean(axis=0)).mean()
         if found[0].loss > _LEEWAY * found[1].loss + nothing:
             chosen = found[1]
@@ -114,7 +116,7 @@ def learn_theta(pair, run, *, size=None, centre="learned", steps=STEPS):
 
 
 def nominal_start(wavelengths, msi_wavelengths):
-    """Gaussians around the sensor's band centres, each as wide as the bands lie apart.
+    """Gaussians around the sensor's band centres, halfway to the next band on either side.
 
     Returns
     -------
@@ -127,8 +129,8 @@ def nominal_start(wavelengths, msi_wavelengths):
     array([1., 3.])
     """
     at = np.interp(msi_wavelengths, wavelengths, np.arange(len(wavelengths)))
-    width = max(len(wavelengths) / (4 * len(at)), 1.0)
-    return _around(at, np.full(len(at), width))
+    apart = np.diff(np.sort(at)) if len(at) > 1 else np.array([len(wavelengths) / 2])
+    return _around(at, np.full(len(at), max(np.median(apart) / 2, 1.0)))
 
 
 def nnls_start(pair, psf):
@@ -155,9 +157,26 @@ def _around(middle, width):
     return np.stack([centres, np.repeat(0.6 * width[:, None], GAUSSIANS, axis=1)], axis=-1)
 
 
-def _learn_at(pair, run, size, centre, steps):
+def _usable(pair, sizes, seed):
+    """The sizes that can be judged, and the low-resolution pixels, flat, to judge them all on."""
+    pixels = np.flatnonzero(pair.learnable(np.full((sizes[0],) * 2, sizes[0] ** -2.0)))
+    if len(sizes) == 2:
+        try:
+            wide = np.flatnonzero(pair.learnable(np.full((sizes[1],) * 2, sizes[1] ** -2.0)))
+        except InputError:  # holes everywhere
+            wide = pixels[:0]
+        if len(wide) < _FEWEST * len(pixels):
+            sizes = sizes[:1]
+        else:
+            pixels = wide
+    if len(pixels) > _MOST:
+        pixels = np.sort(np.random.default_rng(seed).choice(pixels, _MOST, replace=False))
+    return sizes, pixels
+
+
+def _learn_at(pair, run, pixels, size, centre, steps):
     """The better of the fits from each start of the SRF, with a kernel of one size."""
-    images = _Images.of(pair, size, torch_device(run))
+    images = _Images.of(pair, pixels, size, torch_device(run))
     assumed = gaussian_psf(pair.ratio) if pair.psf is None else pair.psf
     if pair.srf is not None:
         return images.learn(pair, run, size, centre, steps, None)
@@ -166,6 +185,8 @@ def _learn_at(pair, run, size, centre, steps):
     else:
         start = nnls_start(pair, assumed)
     first = images.learn(pair, run, size, centre, steps, start)
+    if pair.psf is not None and pair.msi_wavelengths is None:
+        return first  # the second start would be the first
     again = images.learn(pair, run, size, centre, steps, nnls_start(pair, first.psf))
     return min(first, again, key=lambda theta: theta.loss)
 
@@ -177,12 +198,9 @@ class _Images(NamedTuple):
     hr_msi: torch.Tensor  # (pixels, msi_bands, k k)
 
     @classmethod
-    def of(cls, pair, size, device):
-        usable = np.flatnonzero(pair.learnable(np.full((size, size), 1 / size**2)))
-        usable = usable[:: int(np.ceil(len(usable) / _MOST))]
-        hsi = pair.lr_hsi.reshape(-1, pair.lr_hsi.shape[2])[usable]  # (pixels, bands)
-        seen = windows(filled(pair.hr_msi, pair.hr_valid), size, pair.ratio)
-        seen = seen.reshape(-1, *seen.shape[2:])[usable]  # (pixels, msi_bands, k k)
+    def of(cls, pair, pixels, size, device):
+        hsi = pair.lr_hsi.reshape(-1, pair.lr_hsi.shape[2])[pixels]  # (pixels, bands)
+        seen = windows(pair.hr_msi, size, pair.ratio, pixels)
         return cls(torch.from_numpy(hsi).to(device), torch.from_numpy(seen).to(device))
 
     def learn(self, pair, run, size, centre, steps, start):

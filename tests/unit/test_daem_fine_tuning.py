@@ -9,6 +9,7 @@ import torch
 import hsisr_lite as hl
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
+from hsisr_lite.daem import fine_tuning as room
 from hsisr_lite.daem.fine_tuning import (
     fine_tune_decoder,
     load_network,
@@ -73,8 +74,8 @@ def test_the_encoder_works_once():
     assert len(calls) == 1
 
 
-def test_weights_come_back_as_they_were(weights):
-    network = load_network(weights, 8, 33)
+def test_weights_come_back_as_they_were(weights, halves):
+    network = load_network(weights, halves[0][1])
     content = load_tensors(weights)
     assert content["form"] == "free" and content["channels"] == 16
     for name, value in network.state_dict().items():
@@ -88,7 +89,7 @@ def test_fine_tuning_helps_on_another_scene_and_keeps_the_encoder(weights, halve
     assert psnr(cube, tuned.hr_hsi) > psnr(cube, barely.hr_hsi) + 0.5
     np.testing.assert_array_equal(tuned.abundances, barely.abundances)
     assert len(tuned.history["phi"]) == 200
-    assert tuned.parameters == sum(p.numel() for p in load_network(weights, 8, 33).parameters())
+    assert tuned.parameters == sum(p.numel() for p in load_network(weights, pair).parameters())
     assert psnr(cube, tuned.hr_hsi) > psnr(cube, hl.fuse(pair, "bicubic").hr_hsi)
 
 
@@ -156,19 +157,65 @@ OTHER = {
 
 
 @pytest.mark.parametrize("content", list(OTHER.values()), ids=list(OTHER))
-def test_a_file_of_something_else_is_an_error(tmp_path, content):
+def test_a_file_of_something_else_is_an_error(tmp_path, content, halves):
     path = tmp_path / "weights.pt"
     save_tensors(content, path)
-    with pytest.raises(InputError, match=r"weights\.pt|form is"):
-        load_network(path, 8, 33)
+    with pytest.raises(InputError, match=r"weights\.pt holds no DAEM network"):
+        load_network(path, halves[0][1])
 
 
-def test_a_file_with_other_channels_than_its_weights_is_an_error(weights, tmp_path):
+def test_a_file_with_other_channels_than_its_weights_is_an_error(weights, tmp_path, halves):
     content = load_tensors(weights)
     path = tmp_path / "weights.pt"
     save_tensors({**content, "channels": 5}, path)
-    with pytest.raises(InputError, match=r"weights\.pt"):
-        load_network(path, 8, 33)
+    with pytest.raises(InputError, match=r"weights\.pt holds no DAEM network"):
+        load_network(path, halves[0][1])
+
+
+def test_as_many_bands_of_other_colours_are_an_error(weights, halves, tmp_path):
+    """They would be fused without a sound."""
+    pair = halves[1][1]
+    moved = replace(pair, wavelengths=pair.wavelengths + 500)
+    with pytest.raises(InputError, match=r"each within half a band, are needed by this pair"):
+        hl.fuse(moved, "daem", weights=weights, progress=False)
+    with pytest.raises(InputError, match="a pair has bands from"):
+        train_on_scenes([pair, moved], tmp_path / "w.pt", progress=False)
+
+
+def test_what_cannot_be_is_said_before_any_work(weights, halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "learn_theta", None)  # whoever gets that far fails otherwise
+    pairs = [halves[0][1]]
+    for path, settings, words in (
+        (tmp_path / "none" / "w.pt", {}, "lies in a folder that does not exist"),
+        (tmp_path, {}, "is a folder"),
+        (tmp_path / "w.pt", {"form": "other"}, "form is 'other'"),
+        (tmp_path / "w.pt", {"steps": 0}, "steps is 0"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train_on_scenes(pairs, path, progress=False, **settings)
+    with pytest.raises(InputError, match="the network of the file has its own"):
+        hl.fuse(pairs[0], "daem", weights=weights, channels=8, progress=False)
+
+
+def test_the_published_rate_stays_and_ours_falls():
+    """Adam's step is at most its rate: late steps of ours are short, the published ones are not."""
+    moves = {}
+    for constant in (True, False):
+        torch.manual_seed(0)
+        msi, hsi = torch.rand(60, 3), torch.rand(60, 9)
+        network = build(msi, hsi)
+        seen, step = [], torch.optim.Adam.step
+
+        def spy(self, *args, seen=seen, step=step, **kwargs):
+            seen.append(self.param_groups[0]["lr"])
+            return step(self, *args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.optim.Adam, "step", spy)
+            fine_tune_decoder(network, msi, hsi, 10, run=Run(), constant=constant)
+        moves[constant] = seen
+    assert set(moves[True]) == {1e-3}
+    assert moves[False][0] == 1e-3 and moves[False][-1] < 1e-4
 
 
 def test_a_missing_file_is_an_error(halves, tmp_path):

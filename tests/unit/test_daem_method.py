@@ -9,6 +9,7 @@ import torch
 import hsisr_lite as hl
 from hsisr_lite.arrays import InputError
 from hsisr_lite.daem import method as room
+from hsisr_lite.daem.presets import Preset
 from hsisr_lite.metrics import psnr
 from tests.unit.test_classical_methods import awkward_pairs, boxes, made_pair, textured
 
@@ -204,8 +205,8 @@ def test_as_published_noise_of_the_spread_is_in_the_result(ordinary, monkeypatch
 
 def test_presets_decide_where_no_steps_are_given(ordinary, monkeypatch):
     tiny = {
-        "lite": room.Preset(steps=2, fine_tuning=3, published=4, pixels=64),
-        "paper": room.Preset(steps=5, fine_tuning=6, published=7, pixels=64),
+        "lite": Preset(steps=2, fine_tuning=3, published=4, pixels=64),
+        "paper": Preset(steps=5, fine_tuning=6, published=7, pixels=64),
     }
     monkeypatch.setattr(room, "PRESETS", tiny)
     for budget, ours, published in (("lite", 2, 4), ("paper", 5, 7)):

@@ -202,3 +202,23 @@ def test_an_unknown_centre_is_an_error(centre):
 def test_a_size_below_the_block_is_an_error(size):
     with pytest.raises(InputError, match="at least the ratio, 4"):
         learn_theta(pair_of(TILTED), RUN, size=size)
+
+
+def test_pixels_of_a_large_scene_are_drawn_from_all_of_it():
+    """A fixed stride over 40,000 pixels would keep one column in ten."""
+    from hsisr_lite.daem.theta import _usable
+
+    pair = hl.ObservedPair(np.ones((200, 200, 3)), np.ones((400, 400, 2)), 2, [500, 600, 700])
+    sizes, pixels = _usable(pair, [2, 4], seed=0)
+    assert sizes == [2, 4] and len(set(pixels)) == 2048
+    rows, cols = np.unravel_index(pixels, (200, 200))
+    assert len(set(rows)) == len(set(cols)) == 200
+
+
+def test_holes_everywhere_leave_the_kernel_of_the_block():
+    """Every block next to a hole has data under a kernel of its own size, not under a wider one."""
+    cube_pair = pair_of(TILTED)
+    valid = np.ones(cube_pair.hr_msi.shape[:2], bool)
+    valid[::8, ::8] = False
+    theta = learn_theta(replace(cube_pair, hr_valid=valid), RUN, steps=50)
+    assert theta.psf.shape == (4, 4)
