@@ -1,6 +1,9 @@
 """The one training loop of all networks: device, seed, schedule, progress, history, resuming."""
 
 import math
+import os
+import signal
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +50,9 @@ def seeded(run, *, numbers=0):
     """
     gpus = list(range(torch.cuda.device_count())) if torch_device(run).type == "cuda" else []
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(run.seed)
+    # Also where the caller has turned gradients off
+    with torch.random.fork_rng(devices=gpus), torch.inference_mode(False), torch.enable_grad():
+        torch.manual_seed(run.seed % 2**63)
         try:
             if numbers < _SMALL:
                 torch.set_num_threads(1)
@@ -144,9 +148,10 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
                 optimiser.zero_grad()
                 value = loss()
                 value.backward()
-                optimiser.step()
-                history[step] = value.detach()
-                made, drawn = step + 1, _random_state() if checkpoint else None
+                with _interrupts_wait():
+                    optimiser.step()
+                    history[step] = value.detach()
+                    made, drawn = step + 1, _random_state() if checkpoint else None
                 bar.update()
                 if watch:
                     watch(made)
@@ -154,12 +159,28 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
                     _keep(checkpoint, optimiser, history, made, drawn)
                     kept = time.monotonic()
     except KeyboardInterrupt:
-        if checkpoint:
+        if checkpoint and made:
             _keep(checkpoint, optimiser, history, made, drawn)
         raise
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return history.numpy()
+
+
+@contextmanager
+def _interrupts_wait():
+    """Ctrl-C is answered after the block, so that no step is kept half done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    asked = []
+    handler = signal.signal(signal.SIGINT, lambda *what: asked.append(what))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if asked and callable(handler):
+            handler(*asked[0])
 
 
 def _parameters(optimiser):
@@ -194,7 +215,7 @@ def _resume(checkpoint, optimiser, history, first):
         and [p.shape for p in state["parameters"]] == [p.shape for p in parameters]
         and len(state["history"]) == len(history)
         # Rounding may differ from machine to machine; other data or another seed differ by more.
-        and (state["made"] == 0 or np.isclose(state["history"][0], first, rtol=1e-4))
+        and np.isclose(state["history"][0], first, rtol=1e-4)
     )
     if not own:
         raise InputError(
@@ -202,14 +223,20 @@ def _resume(checkpoint, optimiser, history, first):
             "same pair and with the same seed and settings, is needed; delete the file or name "
             "another."
         )
-    with torch.no_grad():
-        for parameter, value in zip(parameters, state["parameters"], strict=True):
-            parameter.copy_(value)
-    optimiser.load_state_dict(state["optimiser"])
-    history.copy_(state["history"])
-    torch.set_rng_state(state["random"][0])
-    if torch.cuda.is_available() and len(state["random"]) > 1:
-        torch.cuda.set_rng_state_all(state["random"][1:])
+    try:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, state["parameters"], strict=True):
+                parameter.copy_(value)
+        optimiser.load_state_dict(state["optimiser"])
+        history.copy_(state["history"])
+        torch.set_rng_state(state["random"][0])
+        if torch.cuda.is_available() and len(state["random"]) > 1:
+            torch.cuda.set_rng_state_all(state["random"][1:])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{checkpoint} holds a damaged state ({type(error).__name__}): one that this version "
+            "wrote is needed; delete the file or name another."
+        ) from error
     return state["made"]
 
 
@@ -221,11 +248,29 @@ def as_writable(path):
     >>> as_writable("weights.pt")
     PosixPath('weights.pt')
     """
-    path = Path(path)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
-        raise InputError(f"{path} {what}: the name of a file is needed; correct the path.")
+    path = _as_path(path)
+    part = path.with_name(path.name + ".part") if path.name else path
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        part.open("ab").close()
+        part.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{str(path)!r} cannot be written ({reason}): the name of a file in a folder that "
+            "exists is needed; correct the path or make the folder."
+        ) from error
     return path
+
+
+def _as_path(path):
+    if isinstance(path, str | os.PathLike) and not isinstance(path, bytes):
+        return Path(path)
+    raise InputError(
+        f"the name of a file is of type {type(path).__name__}: a string or a Path is needed; "
+        "correct it."
+    )
 
 
 def save_tensors(content, path):
@@ -256,10 +301,11 @@ def load_tensors(path):
     InputError
         No such file, or one that holds anything but tensors and plain values.
     """
-    path = Path(path)
+    path = _as_path(path)
     if not path.is_file():
         raise InputError(
-            f"there is no file {path}: a file of weights is needed; correct the path, or make one."
+            f"there is no file {str(path)!r}: a file of weights is needed; correct the path, or "
+            "make one."
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -109,7 +109,7 @@ class KnownPSF(nn.Module):
     def __init__(self, psf):
         super().__init__()
         self.size = len(psf)
-        self.register_buffer("values", torch.as_tensor(psf, dtype=torch.float32))
+        self.register_buffer("values", torch.tensor(psf, dtype=torch.float32))
 
     def kernel(self):
         """(k, k), as it was given."""
@@ -121,7 +121,7 @@ class KnownSRF(nn.Module):
 
     def __init__(self, srf):
         super().__init__()
-        self.register_buffer("values", torch.as_tensor(srf, dtype=torch.float32))
+        self.register_buffer("values", torch.tensor(srf, dtype=torch.float32))
 
     def matrix(self):
         """(msi_bands, bands), as they were given."""
@@ -175,4 +175,5 @@ def windows(hr_msi, size, ratio, pixels=None):
     kept = every[first, first]  # a view: nothing is copied yet
     if pixels is not None:
         kept = kept[np.unravel_index(pixels, kept.shape[:2])]
-    return np.asarray(kept, dtype=np.float32).reshape(*kept.shape[:-2], size * size)  # (.., k k)
+    kept = np.ascontiguousarray(kept, dtype=np.float32)
+    return kept.reshape(*kept.shape[:-2], size * size)  # (..., msi_bands, k k)

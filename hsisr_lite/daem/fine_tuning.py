@@ -14,6 +14,7 @@ from hsisr_lite.daem.losses import phi_loss
 from hsisr_lite.daem.phi import BATCH, as_channels, build, learn_phi
 from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.theta import learn_theta
+from hsisr_lite.degradation.pair import ObservedPair
 from hsisr_lite.fitting import (
     as_steps,
     as_writable,
@@ -64,7 +65,13 @@ def train_on_scenes(pairs, path, *, form="free", channels=None, steps=None, budg
     >>> hl.fuse(pairs[0], "daem", weights=path, steps=20, progress=False).hr_hsi.shape[:2]
     (96, 96)
     """
-    pairs = list(pairs)
+    pairs = [pairs] if isinstance(pairs, ObservedPair) else list(pairs or [])
+    for pair in pairs:
+        if not isinstance(pair, ObservedPair):
+            raise InputError(
+                f"the pairs hold a {type(pair).__name__}: each must be an ObservedPair; make them "
+                "with hl.simulate or hl.load_pair."
+            )
     shapes = sorted({(pair.hr_msi.shape[2], pair.lr_hsi.shape[2]) for pair in pairs})
     if len(shapes) != 1:
         raise InputError(
@@ -80,11 +87,18 @@ def train_on_scenes(pairs, path, *, form="free", channels=None, steps=None, budg
     with seeded(run, numbers=BATCH * shapes[0][1]):
         learned = [low_pixels(pair, learn_theta(pair, run).psf, place) for pair in pairs]
         msi, hsi = (torch.cat(parts) for parts in zip(*learned, strict=True))
+        for one, _ in learned:
+            check_units(one, msi.mean(0)[None], "the mean of all pairs")
         network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
         history = learn_phi(network, msi, hsi, steps, run=run)
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
     wavelengths = torch.from_numpy(pairs[0].wavelengths)
-    content = {"form": form, "channels": channels, "wavelengths": wavelengths, "weights": weights}
+    content = {
+        "form": str(form),
+        "channels": channels,
+        "wavelengths": wavelengths,
+        "weights": weights,
+    }
     save_tensors(content, path)
     return history
 
@@ -130,6 +144,29 @@ def _check_wavelengths(wavelengths, pair, name):
             f"{name} has bands from {wavelengths[0]:.0f} to {wavelengths[-1]:.0f} nm: "
             f"{pair.wavelengths[0]:.0f} to {pair.wavelengths[-1]:.0f} nm, each within half a band, "
             "are needed by this pair; train on scenes of the same sensors."
+        )
+
+
+def check_units(msi, units, name):
+    """Images in other units, say a thousandfold, would be fused without a sound.
+
+    Parameters
+    ----------
+    msi : (pixels, msi_bands) tensor
+    units : (n, msi_bands) tensor
+        The first row holds the means that the network was trained with.
+    name : str or Path
+
+    Raises
+    ------
+    InputError
+        The mean of the MSI is more than ten times that mean, or less than a tenth of it.
+    """
+    here, there = msi.mean().item(), units[0].mean().item()
+    if there > 0 and not 0.1 <= here / there <= 10:
+        raise InputError(
+            f"an MSI has the mean {here:.3g}, and {name} has {there:.3g}: the same units are "
+            "needed, near 0 to 1; divide both images of each pair by the same number."
         )
 
 

@@ -96,7 +96,7 @@ def theta_loss(lr_hsi, hr_msi_blocks, fused_blocks, kernel, srf, *, third):
     InputError
         Another third term.
     """
-    if third not in THIRDS:
+    if not (isinstance(third, str) and third in THIRDS):
         raise InputError(f"third is {third!r}: one of {', '.join(THIRDS)} is needed; correct it.")
     fused_blocks = fused_blocks.detach()
     blurred, mixed = blur(fused_blocks, kernel), fused_blocks @ srf.T

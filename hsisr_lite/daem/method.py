@@ -6,7 +6,12 @@ import torch
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.daem.degradations import as_arrays, windows
-from hsisr_lite.daem.fine_tuning import fine_tune_decoder, load_network, low_pixels
+from hsisr_lite.daem.fine_tuning import (
+    check_units,
+    fine_tune_decoder,
+    load_network,
+    low_pixels,
+)
 from hsisr_lite.daem.phi import BATCH, apply, as_channels, build, channel_spectra, learn_phi
 from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.published import PublishedModel, learn_published
@@ -15,6 +20,7 @@ from hsisr_lite.degradation.noise import estimate_noise
 from hsisr_lite.fitting import as_steps, seeded, torch_device
 from hsisr_lite.results import FusionResult
 
+_FEW = 16  # low-resolution pixels: fewer than channels teach a network nothing that lasts
 _DECODER_STEPS = 190  # after the published alternation, on the decoder alone
 
 
@@ -78,6 +84,7 @@ def daem(pair, run, *, form="free", channels=None, steps=None, size=None, centre
         theta = learn_theta(pair, run, size=size, centre=centre)
         msi, hsi = low_pixels(pair, theta.psf, device)
         if weights is not None:
+            check_units(msi, network.msi_units, weights)
             phi = fine_tune_decoder(network, msi, hsi, steps, run=run, checkpoint=checkpoint)
         else:
             network = build(msi, hsi, form=form, channels=channels, seed=run.seed)
@@ -93,7 +100,7 @@ def daem(pair, run, *, form="free", channels=None, steps=None, size=None, centre
         endmembers=channel_spectra(network, abundances),
         history={"theta": theta.history, "phi": phi},
         parameters=theta.learned + sum(p.numel() for p in network.parameters()),
-        notes=theta.notes,
+        notes=[*theta.notes, *_cautions(hsi, network.encoder.shares)],
     )
 
 
@@ -132,18 +139,19 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
     device = torch_device(run)
     preset = PRESETS[run.budget]
     steps = as_steps(preset.published if steps is None else steps)
-    lr_hsi, hr_msi = filled(pair.lr_hsi, pair.lr_valid), filled(pair.hr_msi, pair.hr_valid)
-    top = max(np.abs(lr_hsi).max(), np.abs(hr_msi).max(), 1e-30)
+    lr_hsi, hr_msi = pair.lr_hsi, filled(pair.hr_msi, pair.hr_valid)
+    size = pair.ratio if pair.psf is None else len(pair.psf)
+    inside = pair.learnable(np.full((size, size), size**-2.0))
+    top = max(np.abs(lr_hsi[inside]).max(), np.abs(hr_msi).max(), 1e-30)
     with seeded(run, numbers=min(preset.pixels, hr_msi[..., 0].size) * lr_hsi.shape[2]):
         model = PublishedModel(
             hr_msi.shape[2], lr_hsi.shape[2], pair.ratio,
             layers=layers, top=top, psf=pair.psf, srf=pair.srf,
         ).to(device)  # fmt: skip
-        inside = pair.learnable(np.ones((model.psf.size,) * 2) / model.psf.size**2)
         pixels = np.flatnonzero(inside)
-        blocks = windows(hr_msi, model.psf.size, pair.ratio, pixels)  # (pixels, msi_bands, k k)
+        blocks = windows(hr_msi, size, pair.ratio, pixels)  # (pixels, msi_bands, k k)
         blocks = torch.from_numpy(blocks).transpose(1, 2)  # (pixels, k k, msi_bands)
-        hsi = torch.from_numpy(lr_hsi[inside]).float()
+        hsi = torch.from_numpy(lr_hsi[inside])
         together = learn_published(
             model, hsi, blocks, steps,
             run=run, pixels=preset.pixels, third=third, checkpoint=checkpoint,
@@ -167,6 +175,16 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
             if known is None
         ],
     )
+
+
+def _cautions(hsi, shares):
+    """What may spoil a result that looks like any other."""
+    cautions = []
+    if len(hsi) < _FEW:
+        cautions.append(f"Only {len(hsi)} low-resolution pixels to learn from: a guess.")
+    if shares and (hsi < 0).float().mean() > 0.05:
+        cautions.append("Spectra below zero: the interpretable form cannot follow them there.")
+    return cautions
 
 
 def _missing_noise(pair, psf, device):

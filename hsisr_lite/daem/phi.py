@@ -74,7 +74,7 @@ def as_channels(form, channels):
     >>> as_channels("free", None)
     16
     """
-    if form not in FORMS:
+    if not (isinstance(form, str) and form in FORMS):
         raise InputError(f"form is {form!r}: one of {', '.join(FORMS)} is needed; correct it.")
     if channels is None:
         channels = CHANNELS if form == "free" else 6
@@ -156,6 +156,11 @@ def apply(network, msi, device, *, sample=False):
     Returns
     -------
     image, abundances : (rows, cols, bands) and (rows, cols, channels) float32 arrays
+
+    Raises
+    ------
+    InputError
+        Values that are not finite: units far from any reflectance.
     """
     rows, cols, msi_bands = msi.shape
     pixels = torch.as_tensor(msi.reshape(-1, msi_bands), dtype=torch.float32)  # (pixels, msi_bands)
@@ -165,6 +170,11 @@ def apply(network, msi, device, *, sample=False):
             a = network.abundances(part.to(device))
             abundances.append(a.cpu())
             spectra.append(network.spectra(a, sample=sample).cpu())
+    if not all(torch.isfinite(part).all() for part in spectra):
+        raise InputError(
+            "the network's image holds values that are not finite: images and noise of ordinary "
+            "size are needed; divide both images by one number, so that they lie near 0 to 1."
+        )
     join = lambda parts: torch.cat(parts).reshape(rows, cols, -1).numpy()  # noqa: E731
     return join(spectra), join(abundances)  # (rows, cols, bands), (rows, cols, channels)
 

@@ -50,7 +50,7 @@ class PublishedModel(nn.Module):
 
     def __init__(self, msi_bands, bands, ratio, *, layers=6, top=1.0, psf=None, srf=None):
         super().__init__()
-        if layers not in tuple(_HIDDEN):
+        if not (isinstance(layers, int) and layers in _HIDDEN):
             raise InputError(
                 f"layers is {layers!r}: 6 or 2 is needed, the two published forms of the mean "
                 "decoder; leave it out for 6."

@@ -89,7 +89,7 @@ def learn_theta(pair, run, *, size=None, centre="learned", steps=STEPS):
     >>> learn_theta(pair, Run()).learned
     0
     """
-    if centre not in ("learned", "fixed"):
+    if not (isinstance(centre, str) and centre in ("learned", "fixed")):
         raise InputError(
             f"centre is {centre!r}: 'learned' or 'fixed' is needed; leave it out to learn it."
         )
@@ -180,12 +180,13 @@ def _learn_at(pair, run, pixels, size, centre, steps):
     assumed = gaussian_psf(pair.ratio) if pair.psf is None else pair.psf
     if pair.srf is not None:
         return images.learn(pair, run, size, centre, steps, None)
-    if pair.msi_wavelengths is not None:
+    nominal = pair.msi_wavelengths is not None and np.isfinite(pair.msi_wavelengths).all()
+    if nominal:
         start = nominal_start(pair.wavelengths, pair.msi_wavelengths)
     else:
         start = nnls_start(pair, assumed)
     first = images.learn(pair, run, size, centre, steps, start)
-    if pair.psf is not None and pair.msi_wavelengths is None:
+    if pair.psf is not None and not nominal:
         return first  # the second start would be the first
     again = images.learn(pair, run, size, centre, steps, nnls_start(pair, first.psf))
     return min(first, again, key=lambda theta: theta.loss)

@@ -186,8 +186,8 @@ def test_what_cannot_be_is_said_before_any_work(weights, halves, tmp_path, monke
     monkeypatch.setattr(room, "learn_theta", None)  # whoever gets that far fails otherwise
     pairs = [halves[0][1]]
     for path, settings, words in (
-        (tmp_path / "none" / "w.pt", {}, "lies in a folder that does not exist"),
-        (tmp_path, {}, "is a folder"),
+        (tmp_path / "none" / "w.pt", {}, "No such file or directory"),
+        (tmp_path, {}, "it is a folder"),
         (tmp_path / "w.pt", {"form": "other"}, "form is 'other'"),
         (tmp_path / "w.pt", {"steps": 0}, "steps is 0"),
     ):

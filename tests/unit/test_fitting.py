@@ -1,6 +1,7 @@
 """The training loop: schedule, interruptions, what it leaves behind, and files that do no harm."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(tmp_path, stop_at, st
     first = Fitted(stop_at, stop_late)
     with seeded(RUN), pytest.raises(KeyboardInterrupt):
         first.fit(checkpoint=path)
-    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]
+    # Before the first step is made there is nothing to keep.
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"] * (stop_at > 1)
     second, made = Fitted(), []
     with seeded(RUN):
         resumed = second.fit(checkpoint=path, watch=made.append)
@@ -257,3 +259,41 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert torch_device(Run(device="auto")).type == kind
         assert torch_device(Run(device="cpu")).type == "cpu"
+
+
+def test_ctrl_c_inside_the_optimiser_waits_for_the_step(tmp_path, monkeypatch):
+    """A step that is kept half done would be made again on parameters that have moved."""
+    path, straight = tmp_path / "state.pt", Fitted()
+    with seeded(RUN):
+        history = straight.fit()
+    step, calls = torch.optim.Adam.step, []
+
+    def interrupted(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 7:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
+    first = Fitted()
+    with seeded(RUN), pytest.raises(KeyboardInterrupt):
+        first.fit(checkpoint=path)
+    assert load_tensors(path)["made"] == 7
+    again = Fitted()
+    with seeded(RUN):
+        np.testing.assert_array_equal(again.fit(checkpoint=path), history)
+    assert torch.equal(again.x, straight.x)
+
+
+def test_a_fit_runs_where_the_caller_has_turned_gradients_off():
+    with torch.inference_mode(), seeded(RUN):
+        x = torch.nn.Parameter(torch.tensor(3.0))
+        assert len(fit(lambda: x**2, [{"params": [x], "lr": 0.1}], 3, run=RUN, text="")) == 3
+
+
+@pytest.mark.parametrize("path", [1, b"a", ["a"], True, "no/such/folder/a.pt", "a\0b", ""])
+def test_a_place_that_cannot_be_written_is_said_before_any_work(path):
+    fitted = Fitted()
+    with pytest.raises(InputError, match=r"cannot be written|a string or a Path is needed"):
+        fitted.fit(checkpoint=path)
+    assert fitted.calls == 0
