@@ -261,7 +261,15 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
         assert torch_device(Run(device="cpu")).type == "cpu"
 
 
-def test_ctrl_c_inside_the_optimiser_waits_for_the_step(tmp_path, monkeypatch):
+@pytest.fixture
+def ctrl_c():
+    """As in a terminal: a process that a script starts in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_inside_the_optimiser_waits_for_the_step(tmp_path, monkeypatch, ctrl_c):
     """A step that is kept half done would be made again on parameters that have moved."""
     path, straight = tmp_path / "state.pt", Fitted()
     with seeded(RUN):
