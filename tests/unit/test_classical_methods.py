@@ -132,23 +132,27 @@ def test_an_awkward_pair_gives_a_finite_image_of_its_own_size(method, case):
     assert np.abs(image).max() < 10 * largest  # nothing has exploded
 
 
-@pytest.mark.parametrize("method", CLASSICAL)
-def test_a_hole_without_data_does_not_reach_the_rest(method):
-    """What stands under the mask is unknown to the method: the result elsewhere is the same."""
+def pairs_with_a_hole():
+    """A cube, where it holds data, and two pairs of it that differ only in what holds none."""
     cube = textured(32, 32, 20)
     holes = np.ones((32, 32), bool)
     holes[8:16, 12:20] = False
     low_holes = holes[::4, ::4]
-    results = []
+    pairs = []
     for rubbish in (0.0, 0.9):
         pair = made_pair(cube, 4, hl.gaussian_psf(4), boxes(4, 20))
         lr_hsi, hr_msi = pair.lr_hsi.copy(), pair.hr_msi.copy()
         lr_hsi[~low_holes], hr_msi[~holes] = rubbish, rubbish
-        pair = hl.ObservedPair(
-            lr_hsi, hr_msi, 4, pair.wavelengths, psf=pair.psf, srf=pair.srf,
-            lr_valid=low_holes, hr_valid=holes,
-        )  # fmt: skip
-        results.append(hl.fuse(pair, method, progress=False))
+        masks = {"lr_valid": low_holes, "hr_valid": holes}
+        pairs.append(replace(pair, lr_hsi=lr_hsi, hr_msi=hr_msi, **masks))
+    return cube, holes, pairs
+
+
+@pytest.mark.parametrize("method", CLASSICAL)
+def test_a_hole_without_data_does_not_reach_the_rest(method):
+    """What stands under the mask is unknown to the method: the result elsewhere is the same."""
+    cube, holes, pairs = pairs_with_a_hole()
+    results = [hl.fuse(pair, method, progress=False) for pair in pairs]
     assert np.array_equal(results[0].valid, holes)
     np.testing.assert_array_equal(results[0].hr_hsi, results[1].hr_hsi)
     assert psnr(cube[holes][:, None], results[0].hr_hsi[holes][:, None]) > 20

@@ -11,7 +11,13 @@ from hsisr_lite.arrays import InputError
 from hsisr_lite.daem import method as room
 from hsisr_lite.daem.presets import Preset
 from hsisr_lite.metrics import psnr
-from tests.unit.test_classical_methods import awkward_pairs, boxes, made_pair, textured
+from tests.unit.test_classical_methods import (
+    awkward_pairs,
+    boxes,
+    made_pair,
+    pairs_with_a_hole,
+    textured,
+)
 
 BOTH = ["daem", "daem_published"]
 AWKWARD = awkward_pairs()
@@ -158,20 +164,9 @@ def test_a_kernel_smaller_than_its_block_is_used_as_it_is(few_steps, method):
 @pytest.mark.parametrize("method", BOTH)
 def test_a_hole_without_data_does_not_reach_the_rest(few_steps, method, known):
     """What stands under the mask is unknown to the method: the result elsewhere is the same."""
-    cube = textured(32, 32, 20)
-    holes = np.ones((32, 32), bool)
-    holes[8:16, 12:20] = False
-    low_holes = holes[::4, ::4]
-    results = []
-    for rubbish in (0.0, 0.9):
-        pair = made_pair(cube, 4, hl.gaussian_psf(4), boxes(4, 20))
-        lr_hsi, hr_msi = pair.lr_hsi.copy(), pair.hr_msi.copy()
-        lr_hsi[~low_holes], hr_msi[~holes] = rubbish, rubbish
-        pair = replace(
-            pair if known else blind(pair),
-            lr_hsi=lr_hsi, hr_msi=hr_msi, lr_valid=low_holes, hr_valid=holes,
-        )  # fmt: skip
-        results.append(hl.fuse(pair, method, steps=20, progress=False))
+    _, holes, pairs = pairs_with_a_hole()
+    pairs = pairs if known else map(blind, pairs)
+    results = [hl.fuse(pair, method, steps=20, progress=False) for pair in pairs]
     assert np.array_equal(results[0].valid, holes)
     np.testing.assert_array_equal(results[0].hr_hsi, results[1].hr_hsi)
     np.testing.assert_array_equal(results[0].psf, results[1].psf)
