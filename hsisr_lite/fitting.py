@@ -1,18 +1,17 @@
 """The one training loop of all networks: device, seed, schedule, progress, history, resuming."""
 
 import math
-import os
 import signal
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from hsisr_lite.arrays import InputError
+from hsisr_lite.tensor_files import as_writable, load_tensors, save_tensors
 
 _SMALL = 1_000_000  # numbers in a step's largest array: with fewer, threads cost more than bring
 _KEEP_EVERY = 20.0  # seconds between two states on the disk
@@ -77,12 +76,41 @@ def as_steps(steps):
     return int(steps)
 
 
-def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
-    r"""Minimise a loss by Adam with a cosine schedule.
+def cosine(step, steps):
+    r"""The share of its first learning rate that a step takes: half a wave, from 1 to nearly 0.
 
     .. math:: \eta_t = \tfrac{\eta_0}{2} \bigl( 1 + \cos(\pi t / T) \bigr)
 
-    Adam is that of [kingma2015]_, the schedule that of [loshchilov2017]_, without restarts.
+    for t from 0 to T - 1, as in [loshchilov2017]_, without restarts.
+
+    Examples
+    --------
+    >>> cosine(0, 10), round(cosine(5, 10), 12)
+    (1.0, 0.5)
+    """
+    return 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def flat_then_linear(step, steps):
+    r"""The share of its first learning rate that a step takes: 1 for half of them, then a line.
+
+    .. math:: \eta_t = \eta_0 \Bigl( 1 - \frac{\max(0,\, t - T_1)}{T - T_1 + 1} \Bigr),
+              \qquad T_1 = \lfloor T / 2 \rfloor
+
+    for t from 1 to T, as in M2U-Net [m2unet2024]_: the last step is small, and not zero.
+
+    Examples
+    --------
+    >>> [flat_then_linear(step, 6) for step in range(6)]
+    [1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+    flat = steps // 2
+    return 1 - max(0, step + 1 - flat) / (steps - flat + 1)
+
+
+def fit(loss, groups, steps, *, run, text, schedule=cosine, fused=False, project=None, stop=None,
+        watch=None, checkpoint=None):  # fmt: skip
+    r"""Minimise a loss by Adam [kingma2015]_.
 
     Parameters
     ----------
@@ -96,7 +124,16 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     run : Run
         ``progress`` decides about the bar.
     text : str
-        What the bar says.
+        What the bar says, beside the loss and the time left.
+    schedule : callable
+        Which share of the rate a step takes: :func:`cosine` or :func:`flat_then_linear`.
+    fused : bool
+        Let torch make each step in one pass over all numbers: the same rule, rounded differently.
+    project : callable, optional
+        Called after each step, to bring the parameters back to where they may be.
+    stop : callable, optional
+        Asked after each loss, before its step; where it says yes, the fit ends without the step.
+        It must not know the truth.
     watch : callable, optional
         Called with the number of steps made, after each, and once with 0 before the first.
     checkpoint : str or Path, optional
@@ -106,7 +143,7 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     Returns
     -------
     history : (steps,) float64 array
-        The loss at each step.
+        The loss before each step; shorter where ``stop`` ended the fit.
 
     Raises
     ------
@@ -125,7 +162,7 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     steps = as_steps(steps)
     groups = [dict(group, params=list(group["params"])) for group in groups]
     constant = [group.pop("constant", False) for group in groups]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam(groups, fused=fused)
     rates = [group["lr"] for group in groups]
     history = torch.zeros(steps, dtype=torch.float64)
     checkpoint = None if checkpoint is None else as_writable(checkpoint)
@@ -141,25 +178,30 @@ def fit(loss, groups, steps, *, run, text, watch=None, checkpoint=None):
     try:
         with bar:
             for step in range(start, steps):
-                # eta_t = eta_0 / 2 (1 + cos(pi t / T))
-                factor = 0.5 * (1 + math.cos(math.pi * step / steps))
+                factor = schedule(step, steps)
                 for group, rate, fixed in zip(optimiser.param_groups, rates, constant, strict=True):
                     group["lr"] = rate if fixed else rate * factor
                 optimiser.zero_grad()
                 value = loss()
+                history[step] = value.detach()
+                if stop and stop():
+                    history = history[: step + 1]
+                    break
                 value.backward()
                 with _interrupts_wait():
                     optimiser.step()
-                    history[step] = value.detach()
+                    if project:
+                        project()
                     made, drawn = step + 1, _random_state() if checkpoint else None
+                bar.set_postfix_str(f"loss {history[step].item():.3g}", refresh=False)
                 bar.update()
                 if watch:
                     watch(made)
-                if checkpoint and time.monotonic() - kept > _KEEP_EVERY:
+                if checkpoint and made < steps and time.monotonic() - kept > _KEEP_EVERY:
                     _keep(checkpoint, optimiser, history, made, drawn)
                     kept = time.monotonic()
     except KeyboardInterrupt:
-        if checkpoint and made:
+        if checkpoint and 0 < made < steps:  # a loss remembers its last value: one must be to come
             _keep(checkpoint, optimiser, history, made, drawn)
         raise
     if checkpoint:
@@ -238,79 +280,3 @@ def _resume(checkpoint, optimiser, history, first):
             "wrote is needed; delete the file or name another."
         ) from error
     return state["made"]
-
-
-def as_writable(path):
-    """The path of a file to come, checked before the work that it is to hold.
-
-    Examples
-    --------
-    >>> as_writable("weights.pt")
-    PosixPath('weights.pt')
-    """
-    path = _as_path(path)
-    part = path.with_name(path.name + ".part") if path.name else path
-    try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        part.open("ab").close()
-        part.unlink()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{str(path)!r} cannot be written ({reason}): the name of a file in a folder that "
-            "exists is needed; correct the path or make the folder."
-        ) from error
-    return path
-
-
-def _as_path(path):
-    if isinstance(path, str | os.PathLike) and not isinstance(path, bytes):
-        return Path(path)
-    raise InputError(
-        f"the name of a file is of type {type(path).__name__}: a string or a Path is needed; "
-        "correct it."
-    )
-
-
-def save_tensors(content, path):
-    """Write tensors and plain values to a file that :func:`load_tensors` reads.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "weights.pt"
-    >>> save_tensors({"a": torch.ones(2)}, path)
-    >>> load_tensors(path)["a"]
-    tensor([1., 1.])
-    """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        torch.save(content, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def load_tensors(path):
-    """Read a file of :func:`save_tensors`; nothing in it can run as code.
-
-    Raises
-    ------
-    InputError
-        No such file, or one that holds anything but tensors and plain values.
-    """
-    path = _as_path(path)
-    if not path.is_file():
-        raise InputError(
-            f"there is no file {str(path)!r}: a file of weights is needed; correct the path, or "
-            "make one."
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its reader met first
-        raise InputError(
-            f"{path} cannot be read as tensors ({type(error).__name__}): a file that this package "
-            "wrote is needed; name another or make it again."
-        ) from error

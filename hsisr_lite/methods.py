@@ -85,6 +85,16 @@ _METHODS = {
         "daem_published",
         "The same as published: autoencoder, PSF and SRF learned together, step by step.",
     ),
+    "m2unet": (
+        "m2unet.pipeline",
+        "m2unet",
+        "M2U-Net's stages: solve for the sensors, an affine start, an untrained U-Net from there.",
+    ),
+    "m2unet_published": (
+        "m2unet.pipeline",
+        "m2unet_published",
+        "The same as published: DIL-Net, SML-Net and the Dual U-Net, from random weights.",
+    ),
 }
 
 

@@ -15,15 +15,8 @@ from hsisr_lite.daem.phi import BATCH, as_channels, build, learn_phi
 from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.theta import learn_theta
 from hsisr_lite.degradation.pair import ObservedPair
-from hsisr_lite.fitting import (
-    as_steps,
-    as_writable,
-    fit,
-    load_tensors,
-    save_tensors,
-    seeded,
-    torch_device,
-)
+from hsisr_lite.fitting import as_steps, fit, seeded, torch_device
+from hsisr_lite.tensor_files import as_writable, load_tensors, save_tensors
 
 _RATE = 1e-3
 

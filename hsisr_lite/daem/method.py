@@ -5,7 +5,7 @@ import torch
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.inputs import filled
-from hsisr_lite.daem.degradations import as_arrays, windows
+from hsisr_lite.daem.degradations import as_arrays
 from hsisr_lite.daem.fine_tuning import (
     check_units,
     fine_tune_decoder,
@@ -17,6 +17,7 @@ from hsisr_lite.daem.presets import PRESETS
 from hsisr_lite.daem.published import PublishedModel, learn_published
 from hsisr_lite.daem.theta import learn_theta
 from hsisr_lite.degradation.noise import estimate_noise
+from hsisr_lite.degradation.windows import windows
 from hsisr_lite.fitting import as_steps, seeded, torch_device
 from hsisr_lite.results import FusionResult
 
@@ -109,7 +110,7 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
 
     Its third loss term is identically zero as the code has it ([daem2023]_,
     :func:`~hsisr_lite.daem.losses.regenerated_loss`), so the SRF is hardly learned and the PSF
-    follows the network's errors. Published, many scenes train one network; here the pair trains
+    may follow the network's errors. Published, many scenes train one network; here the pair trains
     its own, and then the decoder alone for 190 steps, as at test time. Noise is drawn from the
     spread decoder in the result too.
 

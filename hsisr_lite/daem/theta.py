@@ -14,11 +14,11 @@ from hsisr_lite.daem.degradations import (
     LearnedPSF,
     LearnedSRF,
     as_arrays,
-    windows,
 )
 from hsisr_lite.daem.losses import cross_loss
 from hsisr_lite.degradation.estimate import srf_of
 from hsisr_lite.degradation.psf import gaussian_psf, window_start
+from hsisr_lite.degradation.windows import windows
 from hsisr_lite.fitting import fit, torch_device
 
 STEPS = 1000

@@ -13,6 +13,7 @@ from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.noise import grain_variance
 from hsisr_lite.degradation.psf import gaussian_psf, window_start
 from hsisr_lite.degradation.psf_fit import compact, free_kernel, nearest_gaussian, without
+from hsisr_lite.degradation.windows import windows
 
 _FEWEST = 16  # low-resolution pixels: below, there is nothing to learn from and to check on
 _MOST = 2000  # low-resolution pixels are enough, and fewer where the windows are large
@@ -31,7 +32,7 @@ class PSFEstimate(NamedTuple):
     note: str
 
 
-def estimate_psf(pair):
+def estimate_psf(pair, *, assume=True):
     r"""The kernel that makes the two images of a pair agree.
 
     .. math:: \min_{h \ge 0,\ \sum h = 1}\; \lambda \lVert h - g \rVert^2 + \sum_m \min_{s_m}
@@ -54,6 +55,9 @@ def estimate_psf(pair):
     ----------
     pair : ObservedPair
         Its ``psf`` is not looked at; its ``srf`` is used where it is known.
+    assume : bool
+        Whether the first kernel may win: it stands for what is known of sensors in general, and is
+        kept where a pair hardly tells it from its neighbours. False lets the pair alone decide.
 
     Returns
     -------
@@ -94,6 +98,8 @@ def estimate_psf(pair):
     good = misfits <= _LEEWAY * misfits[best]
     gain = scores[0].pixels - scores[best].pixels
     good[0] |= misfits[0] - misfits[best] <= 2 * np.sqrt(len(gain)) * gain.std()
+    if not assume and len(kernels) > 1:
+        good[0] = best == 0
     kernel = kernels[np.argmax(good)]
     if kernel is simplest:
         return PSFEstimate(plain, f"{assumed}, which explains the pair as well as any other.")
@@ -145,14 +151,11 @@ def _look(pair):
     rows, cols = rows[::step], cols[::step]
     if len(rows) < _FEWEST:
         return None
-    before = -window_start(pair.ratio, side)
-    border = (before, side - pair.ratio - before)
-    padded = np.pad(pair.hr_msi.astype(np.float64), (border, border, (0, 0)), mode="symmetric")
-    every = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
-    windows = every[pair.ratio * rows, pair.ratio * cols]  # (pixels, msi_bands, side, side)
-    windows = np.moveaxis(windows, 1, 0).reshape(len(every[0, 0]), len(rows), side * side)
-    centred = windows - windows.mean(axis=1, keepdims=True)
-    if np.mean(centred**2) <= _EXACT * np.mean(windows**2):
+    msi = pair.hr_msi.astype(np.float64)
+    seen = windows(msi, side, pair.ratio, np.ravel_multi_index((rows, cols), pair.lr_hsi.shape[:2]))
+    seen = np.ascontiguousarray(np.moveaxis(seen, 1, 0))  # (msi_bands, pixels, 4 ratio ratio)
+    centred = seen - seen.mean(axis=1, keepdims=True)
+    if np.mean(centred**2) <= _EXACT * np.mean(seen**2):
         return None
     hsi = pair.lr_hsi[rows, cols].astype(np.float64)
     even = np.arange(len(rows)) % 2 == 0
@@ -160,9 +163,9 @@ def _look(pair):
         _Part(part, *np.linalg.svd(hsi[part], full_matrices=False))
         for part in (np.ones(len(rows), bool), even, ~even)
     ]
-    noise = np.full(len(windows), 0.0 if pair.noise is None else pair.noise[1] ** 2)
+    noise = np.full(len(seen), 0.0 if pair.noise is None else pair.noise[1] ** 2)
     mixed = None if pair.srf is None else pair.srf @ hsi.T
-    return _View(pair.ratio, windows, compact(centred), noise, hsi, mixed, whole, tuple(halves))
+    return _View(pair.ratio, seen, compact(centred), noise, hsi, mixed, whole, tuple(halves))
 
 
 def _unexplained(view, values, epsilon, learn, test):
