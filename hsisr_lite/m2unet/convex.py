@@ -106,7 +106,7 @@ def joint_solution(pair, size):
     >>> import hsisr_lite as hl
     >>> pair = hl.simulate(hl.load_scene("synthetic"), ratio=4, snr_db=30)
     >>> psf, srf, exact = joint_solution(pair, 4)
-    >>> round(psf.sum(), 6), exact
+    >>> round(float(psf.sum()), 6), exact
     (1.0, False)
     """
     bands, msi_bands, taps = pair.lr_hsi.shape[2], pair.hr_msi.shape[2], size * size

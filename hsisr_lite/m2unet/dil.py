@@ -121,13 +121,12 @@ def learn_sensors(pair, run, steps, *, watch=None, checkpoint=None):
     lr_hsi = as_tensor(pair.lr_hsi / unit, device)
     hr_msi = as_tensor(filled(pair.hr_msi, pair.hr_valid) / unit, device)
     net = DILNet(lr_hsi.shape[1], hr_msi.shape[1], pair.ratio).to(device)
-    learned, known_low = [net.psf, net.srf], None
+    known_low = None
     if pair.srf is not None:
         net.srf.data = torch.from_numpy(pair.srf)[:, :, None, None].float().to(device)
-        learned.remove(net.srf)
     if pair.psf is not None:  # of any size: its view of the MSI does not change
         known_low = as_tensor(pair.low_msi() / unit, device).clamp(0, 1)
-        learned.remove(net.psf)
+    learned = [net.psf] * (pair.psf is None) + [net.srf] * (pair.srf is None)
     views = []
 
     def loss():
