@@ -110,7 +110,7 @@ def run_stages(pair, run, form, preset, folder=None):
     -------
     result : FusionResult
     """
-    kept, numbers = Kept(folder, pair, run.seed), preset.features * pair.hr_msi[..., 0].size
+    kept, pixels = Kept(folder, pair, run.seed), pair.hr_msi[..., 0].size
     of_dil, of_iie, of_dig = preset.steps
 
     def first_stage(checkpoint):
@@ -131,13 +131,13 @@ def run_stages(pair, run, form, preset, folder=None):
 
     # Each stage from the same seed: one that is found in the folder draws no random numbers.
     told = (form.sensors, of_dil)
-    with seeded(run, numbers=numbers):
+    with seeded(run, numbers=pixels):
         dil, seconds_dil = kept.stage("dil", told, first_stage)
     told += (form.start, of_iie, form.fused)
-    with seeded(run, numbers=numbers):
+    with seeded(run, numbers=pixels):
         iie, seconds_iie = kept.stage("iie", told, second_stage)
     told += (*astuple(form), preset.features, of_dig)
-    with seeded(run, numbers=numbers):
+    with seeded(run, numbers=25 * preset.features * pixels):  # windows of 5 x 5
         dig, seconds_dig = kept.stage("dig", told, third_stage)
     return FusionResult.of(
         pair,
