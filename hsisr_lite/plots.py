@@ -33,8 +33,8 @@ METHOD_STYLES = {
     "cstf": ("#332288", "p"),
     "daem": ("#ee3377", "d"),
     "daem_published": ("#44aa99", "H"),
-    "m2unet": ("#332288", "*"),
-    "m2unet_published": ("#999933", "p"),
+    "m2unet": ("#661100", "8"),
+    "m2unet_published": ("#999933", "v"),
 }
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 
