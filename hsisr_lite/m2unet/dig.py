@@ -9,7 +9,7 @@ from hsisr_lite.baselines.inputs import filled
 from hsisr_lite.degradation.noise import estimate_noise
 from hsisr_lite.degradation.operators import SpatialOperator
 from hsisr_lite.fitting import fit, flat_then_linear, torch_device
-from hsisr_lite.m2unet.presets import OURS
+from hsisr_lite.m2unet.presets import OURS, has_bf16
 from hsisr_lite.m2unet.tensors import as_image, as_tensor, unit_of
 from hsisr_lite.m2unet.unet import DualUNet, SingleUNet
 
@@ -61,7 +61,9 @@ class Misfit:
         inside = pair.learnable(psf).ravel()
         matrix = SpatialOperator(psf, pair.ratio).matrix(rows, cols, np.float32)[inside].tocoo()
         self.spatial = (
-            torch.sparse_coo_tensor(np.stack(matrix.coords), matrix.data, matrix.shape)
+            torch.sparse_coo_tensor(
+                np.stack(matrix.coords), matrix.data, matrix.shape, check_invariants=False
+            )
             .coalesce()
             .to(device)
         )
@@ -163,10 +165,10 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
         net, x, z = (part.to(memory_format=torch.channels_last) for part in (net, x, z))
     misfit = Misfit(pair, sensors.psf, sensors.srf, device)
     level = noise_level(pair, sensors.psf) if form.stop else 0.0
-    last = {}
+    bf16, last = has_bf16(device) if form.bf16 is None else form.bf16, {}
 
     def loss():
-        with torch.autocast(device.type, torch.bfloat16, enabled=form.bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             drawn = net(x, z)
         # X = sigma(logit(X_input) + f(X_input)), in the units of the pair
         last["image"] = low + (high - low) * torch.sigmoid(logits + drawn.float())

@@ -15,7 +15,6 @@ from hsisr_lite.m2unet.presets import (
     PUBLISHED_PRESETS,
     Form,
     as_preset,
-    has_bf16,
 )
 from hsisr_lite.m2unet.stages import Kept
 from hsisr_lite.results import FusionResult
@@ -40,7 +39,7 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
         Blind or not: a known PSF or SRF is used as it is.
     run : Run
     sensors, start, output, gates, stop, channels_last, bf16, fused
-        See :class:`~hsisr_lite.m2unet.presets.Form`. ``bf16=None``: where the machine has it.
+        See :class:`~hsisr_lite.m2unet.presets.Form`. ``bf16=None``: where the device has it.
     features : int, optional
         P, channels of stage 3; default 40 (``lite``) or 260 (``paper``).
     steps : int or three ints, optional
@@ -62,7 +61,6 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
     InputError
         An unknown setting, or a folder that holds another run.
     """
-    bf16 = has_bf16() if bf16 is None else bf16
     form = Form(sensors, start, output, gates, stop, channels_last, bf16, fused)
     return run_stages(pair, run, form, as_preset(PRESETS[run.budget], steps, features), folder)
 

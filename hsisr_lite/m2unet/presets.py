@@ -9,15 +9,15 @@ from hsisr_lite.arrays import InputError
 from hsisr_lite.fitting import as_steps
 
 
-def has_bf16():
-    """Whether this machine multiplies bfloat16 numbers in hardware.
+def has_bf16(device):
+    """Whether a device multiplies bfloat16 numbers in hardware.
 
     Examples
     --------
-    >>> has_bf16() in (True, False)
+    >>> has_bf16(torch.device("cpu")) in (True, False)
     True
     """
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     able = torch.cpu.get_capabilities()
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
@@ -31,8 +31,8 @@ class Form:
     ``affine`` map, or by ``sml``, SML-Net. ``output`` of stage 3: ``residual`` starts at the first
     image, ``sigmoid`` at random weights. ``gates``: ``learned`` vectors, or the ``auxiliary``
     U-Net. ``stop`` at the noise level. The others change the time and the last digits alone:
-    ``channels_last`` memory, ``bf16`` convolutions (default: where the machine has them), a
-    ``fused`` optimiser.
+    ``channels_last`` memory, ``bf16`` convolutions (None: where the device has them), a ``fused``
+    optimiser.
 
     Raises
     ------
@@ -51,16 +51,16 @@ class Form:
     gates: str = field(default="learned", metadata={"of": ("learned", "auxiliary")})
     stop: bool = True
     channels_last: bool = True
-    bf16: bool = field(default_factory=has_bf16)
+    bf16: bool | None = field(default=None, metadata={"of": (True, False, None)})
     fused: bool = True
 
     def __post_init__(self):
         for own in fields(self):
             value, of = getattr(self, own.name), own.metadata.get("of", (True, False))
-            if type(value) is not type(of[0]) or value not in of:
+            if not any(type(value) is type(choice) and value == choice for choice in of):
                 raise InputError(
                     f"{own.name} is {value!r}: one of {', '.join(map(str, of))} is needed; leave "
-                    "it out for the first."
+                    "it out for the default."
                 )
 
 
@@ -105,7 +105,7 @@ def as_preset(preset, steps, features):
     Examples
     --------
     >>> as_preset(PRESETS["lite"], 20, None)
-    Preset(steps=(20, 20, 20), features=32)
+    Preset(steps=(20, 20, 20), features=40)
     """
     if steps is None:
         steps = preset.steps
