@@ -1,9 +1,10 @@
-"""What is measured once and stored, because it would differ from run to run: seconds."""
+"""What is measured once and stored: seconds, which differ from run to run, and long sweeps."""
 
 import json
 from pathlib import Path
 
 SECONDS = Path(__file__).with_name("seconds.json")
+M2UNET = Path(__file__).with_name("m2unet.json")
 
 
 def stored_seconds():
@@ -24,3 +25,29 @@ def stored_seconds():
     'synthetic'
     """
     return json.loads(SECONDS.read_text(encoding="utf-8"))
+
+
+def stored_m2unet():
+    """What becomes of M2U-Net when one thing about it is changed at a time.
+
+    ``tools/sweep_m2unet.py`` measured it on one core, in lesson size; a test fails when the code
+    that it measured has changed since.
+
+    Returns
+    -------
+    stored : dict
+        ``scene``, ``ratio``, ``sensor``, ``crop`` (row, column, side), the pair; ``steps`` of the
+        three stages, ``features`` and ``seeds``; ``published``, the form that each of ``cells``
+        differs from by its ``differs``. A cell has ``psnr`` (decibels) and ``sam`` (degrees) of
+        stage 3, ``first_psnr`` and ``first_sam`` of what it started from, one number per seed, and
+        ``parameters`` of stage 3. ``regression``: scores of the affine map. ``factors``: the same
+        ``at`` other ratios, on a ``crop`` and with ``steps`` of its own. ``step_time``: seconds of
+        a step of stage 3 relative to the published one, by features. ``bf16_in_hardware``,
+        ``versions`` and ``fingerprint`` of what was measured.
+
+    Examples
+    --------
+    >>> stored_m2unet()["features"]
+    16
+    """
+    return json.loads(M2UNET.read_text(encoding="utf-8"))

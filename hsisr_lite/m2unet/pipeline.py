@@ -18,6 +18,7 @@ from hsisr_lite.m2unet.presets import (
 )
 from hsisr_lite.m2unet.stages import Kept
 from hsisr_lite.results import FusionResult
+from hsisr_lite.waiting import waiting
 
 
 def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", gates="learned",
@@ -113,7 +114,8 @@ def run_stages(pair, run, form, preset, folder=None):
 
     def first_stage(checkpoint):
         if form.sensors == "convex":
-            return solve_sensors(pair)
+            with waiting("DIL: solving for PSF and SRF", progress=run.progress):
+                return solve_sensors(pair)
         return learn_sensors(pair, run, of_dil, checkpoint=checkpoint)
 
     def second_stage(checkpoint):

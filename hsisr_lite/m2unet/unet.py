@@ -181,7 +181,7 @@ def fold(dual, x, z):
     dual(x, z)
     for hook in watching:
         hook.remove()
-    single = SingleUNet(dual.head.out_channels, dual.head.in_channels).to(x.device)
+    single = SingleUNet(dual.head.out_channels, dual.head.in_channels).to(dual.head.weight)
     for own, cag, gate in zip(single.x, dual.cag, gates, strict=True):
         own.load_state_dict(cag.x.state_dict())
         own[1].weight *= gate.flatten()
