@@ -196,7 +196,9 @@ def affine_start(pair, sensors, run):
     >>> affine_start(pair, solve_sensors(pair), Run()).notes
     ['First image by an affine regression, not by SML-Net.']
     """
-    result = regression(replace(pair, psf=sensors.psf), run)
+    # What stands where no data were declared must not reach the network of stage 3.
+    whole = filled(pair.hr_msi, pair.hr_valid)
+    result = regression(replace(pair, psf=sensors.psf, hr_msi=whole), run)
     mean = pair.lr_hsi[pair.learnable(sensors.psf)].mean(axis=0)
     before = np.broadcast_to(mean, result.hr_hsi.shape)
     note = "First image by an affine regression, not by SML-Net."
