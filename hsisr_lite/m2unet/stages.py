@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def load_stage(path):
     >>> bool((load_stage(f"{folder}/dig.pt").image == result.hr_hsi).all())
     True
     """
-    return _read(path)["result"]
+    return _read(path).result
 
 
 class Kept:
@@ -61,7 +62,11 @@ class Kept:
 
     def __init__(self, folder, pair, seed):
         self.folder = None if folder is None else _as_folder(folder)
-        self.made_for = None if folder is None else _checksum(pair, seed)
+        if folder is not None:
+            self.made_for = _digest(
+                pair.lr_hsi, pair.hr_msi, pair.ratio, pair.psf, pair.srf, pair.noise,
+                pair.lr_valid, pair.hr_valid, seed,
+            )  # fmt: skip
 
     def stage(self, name, told, work):
         """The result of one stage, and the seconds that it took.
@@ -82,16 +87,17 @@ class Kept:
         start = time.perf_counter()
         if self.folder is None:
             return work(None), time.perf_counter() - start
-        path, made_for = self.folder / f"{name}.pt", f"{self.made_for} {told}"
+        path, made_for = self.folder / f"{name}.pt", _digest(self.made_for, told)
         if path.exists():
             kept = _read(path)
-            if kept["made_for"] != made_for:
+            if kept.made_for != made_for:
                 raise InputError(
                     f"{path} holds a stage of another run: one on the same pair, with the same "
                     "seed and settings, is needed; delete the file or name another folder."
                 )
-            return kept["result"], kept["seconds"]
-        result = work(self.folder / f"{name}_unfinished.pt")
+            return kept.result, kept.seconds
+        # The first loss of a residual form is that of every seed: the name tells the states apart.
+        result = work(self.folder / f"{name}_unfinished_{made_for[:8]}.pt")
         seconds = time.perf_counter() - start
         values = {
             key: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
@@ -102,6 +108,12 @@ class Kept:
         return result, seconds
 
 
+class _Content(NamedTuple):
+    result: Sensors | FirstImage | Drawn
+    made_for: str
+    seconds: float
+
+
 def _read(path):
     content = load_tensors(path)
     try:
@@ -109,8 +121,9 @@ def _read(path):
             key: value.numpy() if isinstance(value, torch.Tensor) else value
             for key, value in content["values"].items()
         }
-        return {**content, "result": STAGES[content["stage"]](**values)}
-    except (AttributeError, KeyError, TypeError) as error:
+        result = STAGES[content["stage"]](**values)
+        return _Content(result, content["made_for"], content["seconds"])
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} holds no stage of M2U-Net: a file that fuse(..., folder=...) has written is "
             "needed; name another or delete it."
@@ -127,23 +140,22 @@ def _as_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError("it is read-only")
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{str(folder)!r} cannot be a folder for results ({error.strerror or error}): one that "
-            "exists or can be made is needed; correct the path."
+            f"{str(folder)!r} cannot be a folder for results ({reason}): one that exists or can be "
+            "made is needed; correct the path."
         ) from error
     return folder
 
 
-def _checksum(pair, seed):
-    """Of everything that the stages read of a pair."""
+def _digest(*parts):
+    """Of arrays and plain values, one after the other."""
     digest = hashlib.sha256()
-    parts = (
-        pair.lr_hsi, pair.hr_msi, pair.ratio, pair.psf, pair.srf, pair.noise,
-        pair.lr_valid, pair.hr_valid, seed,
-    )  # fmt: skip
     for part in parts:
-        array = np.ascontiguousarray(np.nan if part is None else part)
-        digest.update(f"{part is None} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype} {part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(repr(part).encode())
     return digest.hexdigest()
