@@ -11,9 +11,7 @@ from hsisr_lite.daem.degradations import (
     LearnedPSF,
     LearnedSRF,
     as_arrays,
-    windows,
 )
-from hsisr_lite.degradation.operators import SpatialOperator
 from hsisr_lite.degradation.psf import FWHM_TO_SIGMA, gaussian_psf, window_start
 
 
@@ -177,20 +175,3 @@ def test_what_was_learned_comes_back_in_float64_and_sums_to_one():
     assert psf.dtype == srf.dtype == np.float64
     # sums of at most 25 float64 numbers, normalised
     assert abs(psf.sum() - 1) < 1e-14 and np.abs(srf.sum(axis=1) - 1).max() < 1e-14
-
-
-@pytest.mark.parametrize(
-    ("ratio", "size"),
-    [(4, 4), (4, 8), (3, 3), (3, 6), (4, 5), (4, 7), (2, 5), (1, 1), (1, 2), (4, 1), (4, 3)],
-)
-def test_windows_times_a_kernel_are_the_spatial_operator(ratio, size):
-    """Also at the mirrored borders, for images down to one block; float32 sums: 1e-6."""
-    rng = np.random.default_rng(size)
-    for blocks in ((3, 5), (2, 2)):
-        image = rng.random((blocks[0] * ratio, blocks[1] * ratio, 2))
-        psf = rng.random((size, size))
-        psf /= psf.sum()
-        seen = windows(image, size, ratio)
-        assert seen.shape == (*blocks, 2, size * size) and seen.dtype == np.float32
-        expected = SpatialOperator(psf, ratio).A(image)
-        np.testing.assert_allclose(seen @ psf.ravel(), expected, atol=1e-6)

@@ -170,6 +170,37 @@ def test_what_is_known_is_not_estimated(scene):
     assert psf_of(pair) == (pair.psf, []) and srf_of(pair, pair.psf) == (pair.srf, [])
 
 
+@pytest.mark.parametrize("ratio", [4, 8])
+def test_without_an_assumption_a_width_near_the_default_is_found(scene, ratio):
+    """At 35 dB a pair hardly tells 0.9 from 1.0; with the assumption the default stays, 5 % off."""
+    true = gaussian_psf(ratio, fwhm=0.9 * ratio)
+    pair = simulate(scene, ratio, psf=true, snr_db=35)
+    np.testing.assert_array_equal(estimate_psf(pair).psf, gaussian_psf(ratio))
+    assert error(gaussian_psf(ratio), true, ratio) > 0.05
+    found = estimate_psf(pair, assume=False)
+    assert error(found.psf, true, ratio) < 0.05  # 0.01 is seen, as many noises tell
+    assert found.note.startswith("PSF unknown: estimated from the pair by least squares")
+
+
+@pytest.mark.parametrize("snr_db", [None, 30])
+def test_without_an_assumption_the_default_is_found_where_it_is_the_truth(scene, snr_db):
+    """Exactly without noise: nothing can be better. At 30 dB within what the noise allows."""
+    psf = estimate_psf(simulate(scene, 4, snr_db=snr_db), assume=False).psf
+    assert error(psf, gaussian_psf(4), 4) <= (0 if snr_db is None else 0.05)
+
+
+def test_without_an_assumption_the_default_stays_where_none_is_better(scene):
+    """It competes as any other: in this draw of noise it explains the pair best."""
+    pair = simulate(scene, 4, snr_db=35, seed=1)
+    np.testing.assert_array_equal(estimate_psf(pair, assume=False).psf, gaussian_psf(4))
+
+
+@pytest.mark.parametrize("high", ["flat", "uniform"])
+def test_without_an_assumption_images_that_tell_nothing_still_leave_the_default(high):
+    psf = estimate_psf(unrelated(uniform, {"flat": flat, "uniform": uniform}[high]), assume=False)
+    np.testing.assert_array_equal(psf.psf, gaussian_psf(4))
+
+
 def test_pixels_without_data_teach_the_kernel_nothing(scene):
     valid = np.ones((96, 96), bool)
     valid[40:52, 20:40] = False

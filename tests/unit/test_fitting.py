@@ -1,16 +1,18 @@
-"""The training loop: schedule, interruptions, what it leaves behind, and files that do no harm."""
+"""The training loop: schedules, interruptions, and what it leaves behind."""
 
-import pickle
+import re
 import signal
 
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 from hsisr_lite import fitting
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
-from hsisr_lite.fitting import fit, load_tensors, save_tensors, seeded, torch_device
+from hsisr_lite.fitting import fit, flat_then_linear, seeded, torch_device
+from hsisr_lite.tensor_files import load_tensors, save_tensors
 
 RUN = Run()
 
@@ -54,6 +56,32 @@ def test_rates_follow_the_cosine_and_a_constant_group_keeps_its_own(steps):
     at = np.arange(steps)
     np.testing.assert_allclose(moves[:, 0], 0.25 * (1 + np.cos(np.pi * at / steps)), atol=1e-7)
     np.testing.assert_allclose(moves[:, 1], 0.25, atol=1e-7)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 40])
+def test_rates_are_flat_and_then_fall_on_a_line(steps):
+    """[m2unet2024]: the whole rate for n1 steps, then 1 - (t - n1) / (n2 + 1) for t = 1 to n1 + n2.
+
+    As above, Adam's steps are its rates, up to 1e-8.
+    """
+    x, track = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)), []
+    fit(
+        lambda: x.sum(), [{"params": [x], "lr": 0.5}], steps,
+        run=RUN, text="", schedule=flat_then_linear, watch=lambda _: track.append(x.item()),
+    )  # fmt: skip
+    flat = steps // 2
+    falling = steps - flat
+    shares = [1.0] * flat + [1 - t / (falling + 1) for t in range(1, falling + 1)]
+    np.testing.assert_allclose(-np.diff(track), 0.5 * np.array(shares), atol=1e-7)
+    assert shares[-1] == pytest.approx(1 / (falling + 1))  # the last is small, and not zero
+
+
+def test_flat_then_linear_at_the_published_lengths():
+    """Stage 3 takes 7000 + 7000 steps."""
+    shares = np.array([flat_then_linear(step, 14000) for step in range(14000)])
+    assert (shares[:7000] == 1).all() and shares[7000] == 1 - 1 / 7001
+    np.testing.assert_allclose(np.diff(shares[6999:]), -1 / 7001, rtol=1e-9)
+    assert shares[-1] == pytest.approx(1 / 7001)
 
 
 def test_the_history_is_the_loss_before_each_step_and_watch_sees_them_all():
@@ -174,55 +202,6 @@ def test_a_file_of_something_else_is_no_state(tmp_path, content):
         Fitted().fit(checkpoint=path)
 
 
-class Harm:
-    """What a file must not do to whoever reads it."""
-
-    def __reduce__(self):
-        return print, ("harm is done",)
-
-
-def test_nothing_in_a_file_runs(tmp_path, capsys):
-    plain, zipped = tmp_path / "plain.pt", tmp_path / "zipped.pt"
-    plain.write_bytes(pickle.dumps(Harm()))
-    torch.save({"weights": Harm()}, zipped)
-    for path in (plain, zipped):
-        with pytest.raises(InputError, match="cannot be read as tensors"):
-            load_tensors(path)
-        with pytest.raises(InputError, match="cannot be read as tensors"):
-            Fitted().fit(checkpoint=path)
-    assert capsys.readouterr().out == ""
-    pickle.loads(plain.read_bytes())  # what pickle itself would have done
-    assert capsys.readouterr().out == "harm is done\n"
-
-
-def test_a_file_that_is_missing_cut_or_empty_is_named(tmp_path):
-    with pytest.raises(InputError, match="there is no file"):
-        load_tensors(tmp_path / "nothing.pt")
-    with pytest.raises(InputError, match="there is no file"):
-        load_tensors(tmp_path)
-    path = tmp_path / "weights.pt"
-    save_tensors({"a": torch.arange(100)}, path)
-    for cut in (path.read_bytes()[:200], b""):
-        path.write_bytes(cut)
-        with pytest.raises(InputError, match=r"weights\.pt cannot be read"):
-            load_tensors(path)
-
-
-def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
-    path = tmp_path / "weights.pt"
-    save_tensors({"a": torch.ones(2)}, path)
-
-    def full(content, part):
-        part.write_bytes(b"half")
-        raise OSError("no space left")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="no space"):
-        save_tensors({"a": torch.zeros(2)}, path)
-    assert torch.equal(load_tensors(path)["a"], torch.ones(2))
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.fixture
 def two_threads():
     before = torch.get_num_threads()
@@ -305,3 +284,142 @@ def test_a_place_that_cannot_be_written_is_said_before_any_work(path):
     with pytest.raises(InputError, match=r"cannot be written|a string or a Path is needed"):
         fitted.fit(checkpoint=path)
     assert fitted.calls == 0
+
+
+def test_parameters_are_brought_back_after_each_step_and_before_anyone_looks():
+    x, seen = torch.nn.Parameter(torch.tensor([0.05, 3.0], dtype=torch.float64)), []
+
+    def project():
+        with torch.no_grad():
+            x.clamp_(min=0)
+
+    fit(
+        lambda: x.sum(), [{"params": [x], "lr": 0.1}], 3, run=RUN, text="",
+        schedule=lambda step, steps: 1.0, project=project,
+        watch=lambda _: seen.append(x.detach().clone().numpy()),
+    )  # fmt: skip
+    # Steps of 0.1, up to epsilon: 1e-8; nothing is projected before the first.
+    expected = [[0.05, 3.0], [0, 2.9], [0, 2.8], [0, 2.7]]
+    np.testing.assert_allclose(seen, expected, atol=1e-7)
+
+
+def test_a_projection_leaves_the_optimisers_memory_alone():
+    """With the loss x^2 / 2 the gradient is x itself; moments are theirs, whatever the projection.
+
+    By hand: Adam's step is rate m / (sqrt(v) + 1e-8), both corrected for their start.
+    """
+    x, seen = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64)), []
+
+    def halve():
+        with torch.no_grad():
+            x.mul_(0.5)
+
+    fit(
+        lambda: x**2 / 2, [{"params": [x], "lr": 0.1}], 4, run=RUN, text="",
+        schedule=lambda step, steps: 1.0, project=halve, watch=lambda _: seen.append(x.item()),
+    )  # fmt: skip
+    value, m, v, expected = 1.0, 0.0, 0.0, [1.0]
+    for t in range(1, 5):
+        m, v = 0.9 * m + 0.1 * value, 0.999 * v + 0.001 * value**2
+        value -= 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        value *= 0.5
+        expected.append(value)
+    np.testing.assert_allclose(seen, expected, rtol=1e-12)
+
+
+def test_a_stop_is_asked_after_each_loss_and_ends_without_the_step(tmp_path):
+    x, asked, made = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64)), [], []
+
+    def stop():
+        asked.append(x.item())
+        return len(asked) == 4
+
+    history = fit(
+        lambda: x.sum(), [{"params": [x], "lr": 0.1}], 10, run=RUN, text="", stop=stop,
+        schedule=lambda step, steps: 1.0, watch=made.append, checkpoint=tmp_path / "state.pt",
+    )  # fmt: skip
+    np.testing.assert_allclose(asked, [1, 0.9, 0.8, 0.7], atol=1e-7)
+    np.testing.assert_array_equal(history, asked)  # the loss that was met is the last one kept
+    assert x.item() == asked[-1] and made == [0, 1, 2, 3]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_that_stops_at_once_makes_no_step():
+    x = torch.nn.Parameter(torch.tensor(1.0))
+    history = fit(lambda: x**2, [{"params": [x], "lr": 0.1}], 5, run=RUN, text="",
+                  stop=lambda: True)  # fmt: skip
+    assert history.tolist() == [1.0] and x.item() == 1
+
+
+def test_a_fused_step_is_the_same_rule(monkeypatch):
+    """Float32, 30 steps of at most 0.2: what rounding separates is below 1e-4."""
+    asked, adam = [], torch.optim.Adam
+
+    def noted(groups, **options):
+        asked.append(options["fused"])
+        return adam(groups, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", noted)
+    plain, fused = Fitted(), Fitted()
+    with seeded(RUN):
+        one = plain.fit()
+    with seeded(RUN):
+        other = fused.fit(fused=True)
+    assert asked == [False, True]
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+    torch.testing.assert_close(plain.x, fused.x, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("stop_at", [2, 17])
+def test_fused_and_projected_fits_are_resumed_too(tmp_path, stop_at, fused):
+    def options(fitted):
+        return {"fused": fused, "project": lambda: fitted.x.data.clamp_(-0.5, 0.7),
+                "schedule": flat_then_linear}  # fmt: skip
+
+    straight, first, again = Fitted(), Fitted(stop_at), Fitted()
+    path = tmp_path / "state.pt"
+    with seeded(RUN):
+        history = straight.fit(**options(straight))
+    with seeded(RUN), pytest.raises(KeyboardInterrupt):
+        first.fit(checkpoint=path, **options(first))
+    with seeded(RUN):
+        np.testing.assert_array_equal(again.fit(checkpoint=path, **options(again)), history)
+    assert torch.equal(again.x, straight.x)
+
+
+def test_no_state_is_kept_once_the_last_step_is_made(tmp_path):
+    """Nothing would be left to do, and no loss would be computed for what comes after."""
+    fitted, path = Fitted(), tmp_path / "state.pt"
+
+    def interrupted(made):
+        if made == 30:
+            raise KeyboardInterrupt
+
+    with seeded(RUN), pytest.raises(KeyboardInterrupt):
+        fitted.fit(checkpoint=path, watch=interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def drawn_bar(monkeypatch, capsys, progress):
+    """What the bar writes when each of its states is drawn; as a rule it waits for a second."""
+    at_once = lambda **options: tqdm(**{**options, "delay": 0, "mininterval": 0})  # noqa: E731
+    monkeypatch.setattr(fitting, "tqdm", at_once)
+    x = torch.nn.Parameter(torch.tensor(3.0))
+    history = fit(lambda: x**2, [{"params": [x], "lr": 0.1}], 4, run=Run(progress=progress),
+                  text="learning x")  # fmt: skip
+    return history, capsys.readouterr().err
+
+
+def test_the_bar_tells_the_loss_of_each_step_and_the_time_left(monkeypatch, capsys):
+    history, said = drawn_bar(monkeypatch, capsys, progress=True)
+    assert "learning x" in said
+    for step, value in enumerate(history, start=1):
+        shown = re.search(rf"{step}/4 \[\d\d:\d\d<(\S+),.*?loss (\S+?)\]", said)
+        assert shown, said
+        assert re.fullmatch(r"\d\d:\d\d", shown[1])  # the time left
+        assert float(shown[2]) == pytest.approx(value, rel=5e-3)  # three digits
+
+
+def test_no_bar_where_none_is_wanted(monkeypatch, capsys):
+    assert drawn_bar(monkeypatch, capsys, progress=False)[1] == ""
