@@ -148,8 +148,8 @@ def fit(loss, groups, steps, *, run, text, schedule=cosine, fused=False, project
     Raises
     ------
     InputError
-        ``steps`` that is no whole number of at least 1, or a checkpoint of another fit: other
-        layers, steps, data or seed.
+        ``steps`` that is no whole number of at least 1, or a checkpoint of another fit: of other
+        layers or steps, or with another first loss, as other data have, and most often other seeds.
 
     Examples
     --------

@@ -151,8 +151,8 @@ def _look(pair):
     rows, cols = rows[::step], cols[::step]
     if len(rows) < _FEWEST:
         return None
-    msi = pair.hr_msi.astype(np.float64)
-    seen = windows(msi, side, pair.ratio, np.ravel_multi_index((rows, cols), pair.lr_hsi.shape[:2]))
+    pixels = np.ravel_multi_index((rows, cols), pair.lr_hsi.shape[:2])
+    seen = windows(pair.hr_msi, side, pair.ratio, pixels).astype(np.float64)
     seen = np.ascontiguousarray(np.moveaxis(seen, 1, 0))  # (msi_bands, pixels, 4 ratio ratio)
     centred = seen - seen.mean(axis=1, keepdims=True)
     if np.mean(centred**2) <= _EXACT * np.mean(seen**2):

@@ -5,8 +5,6 @@ r"""Stage 1 without a network: what DIL-Net descends to is a least-squares probl
 moment what Adam is still far from after thousands of steps.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.optimize import nnls
 
@@ -18,6 +16,7 @@ from hsisr_lite.m2unet.dil import Sensors
 
 _HEAVY = 1e3  # of the equations' size: the sum of one as an equation that holds
 _EXACT = 1e-12  # of a mean square: float32 images agree to 1e-7, and ten times that is no noise
+_SHOWS = 1e-6  # of the largest change: float32 images round what is ten times smaller
 _MOST_PIXELS = 2000  # low-resolution pixels are enough, and fewer where the windows are large
 _MOST_UNKNOWNS = 4000  # a solve grows with their cube
 
@@ -30,8 +29,8 @@ def solve_sensors(pair):
 
     the squares of what DIL-Net [m2unet2024]_ sums the absolute values of, with the constraints that
     it projects to. Kernels of ``ratio`` and of twice that side are tried; one is accepted where
-    both images agree to the last digit and more equations than positive unknowns say so. Noise
-    leaves no such kernel. Then a simpler one is most robust, as a rule a Gaussian of five numbers
+    both images agree to the last digit and determine it. Noise leaves no such kernel. Then a
+    simpler one is most robust, as a rule a Gaussian of five numbers
     (:func:`~hsisr_lite.degradation.blind_psf.estimate_psf`), and under it the responses band by
     band (:func:`~hsisr_lite.degradation.estimate.srf_of`).
 
@@ -48,6 +47,7 @@ def solve_sensors(pair):
     Examples
     --------
     >>> import hsisr_lite as hl
+    >>> from dataclasses import replace
     >>> known = hl.simulate(hl.load_scene("synthetic"), ratio=4, blind=False)
     >>> found = solve_sensors(replace(known, psf=None, srf=None))
     >>> bool(np.abs(found.psf - known.psf).max() < 1e-5)
@@ -67,7 +67,7 @@ def solve_sensors(pair):
     if srf is None:
         srf, told = srf_of(pair, psf)
         notes += told
-    low = replace(pair, psf=psf).low_msi()
+    low = pair.low_msi(psf)
     mixed = (pair.lr_hsi.astype(np.float64) @ srf.T).astype(np.float32)
     left = np.abs(mixed - low)[pair.learnable(psf)].sum(dtype=np.float64)
     learned = (psf.size if pair.psf is None else 0) + (srf.size if pair.srf is None else 0)
@@ -99,7 +99,8 @@ def joint_solution(pair, size):
         None where too few pixels hold data, or too many unknowns are asked for.
     srf : (msi_bands, bands) array, or None
     exact : bool
-        Whether both images agree to float32's last digits, and the answer is the only one.
+        Whether both images agree to float32's last digits, and no other kernel would do. The
+        responses may be some of many where the spectra span few dimensions.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def joint_solution(pair, size):
     if taps + mixes > _MOST_UNKNOWNS:
         return None, None, False
     pixels = pixels[:: int(np.ceil(len(pixels) / min(_MOST_PIXELS, 600_000 / taps)))]
-    seen = windows(pair.hr_msi.astype(np.float64), size, pair.ratio, pixels)
+    seen = windows(pair.hr_msi, size, pair.ratio, pixels).astype(np.float64)
     hsi = pair.lr_hsi.reshape(-1, bands)[pixels].astype(np.float64)  # (pixels, bands)
     if pair.srf is None:
         system = _both_unknown(seen, hsi)
@@ -143,10 +144,21 @@ def joint_solution(pair, size):
     psf, *responses = (part / part.sum() for part in parts)
     srf = np.array(responses) if mixes else pair.srf
     blurred = seen @ psf  # (pixels, msi_bands)
-    # Agreement alone is no proof: with more unknowns than equations some mix always fits.
-    told = np.count_nonzero(found) < len(pixels) * msi_bands
     agree = np.mean((blurred - hsi @ srf.T) ** 2) <= _EXACT * np.mean(blurred**2)
-    return psf.reshape(size, size), srf, bool(told and agree)
+    exact = agree and _determines_kernel(system, taps, found, len(pixels) * msi_bands)
+    return psf.reshape(size, size), srf, bool(exact)
+
+
+def _determines_kernel(system, taps, found, equations):
+    """Whether agreement is proof of the kernel: some mix of bands may fit any."""
+    if taps == 1 or np.count_nonzero(found) >= equations:
+        return taps == 1
+    positive = system[:, taps:][:, found[taps:] > 0]
+    basis = np.linalg.qr(positive)[0]
+    alone = system[:, :taps] - basis @ (basis.T @ system[:, :taps])
+    # The kernel itself is answered by its responses; every other change must show.
+    shows = np.linalg.svd(alone, compute_uv=False)[-2]
+    return shows > _SHOWS * np.linalg.norm(system[:, :taps], 2)
 
 
 def _both_unknown(seen, hsi):

@@ -62,7 +62,10 @@ class Misfit:
         matrix = SpatialOperator(psf, pair.ratio).matrix(rows, cols, np.float32)[inside].tocoo()
         self.spatial = (
             torch.sparse_coo_tensor(
-                np.stack(matrix.coords), matrix.data, matrix.shape, check_invariants=False
+                np.stack([matrix.row, matrix.col]),
+                matrix.data,
+                matrix.shape,
+                check_invariants=False,
             )
             .coalesce()
             .to(device)
@@ -71,15 +74,15 @@ class Misfit:
         flat = lambda image: torch.from_numpy(image.reshape(-1, image.shape[2])).to(device)  # noqa: E731
         self.lr_hsi = flat(pair.lr_hsi)[torch.from_numpy(inside)]  # (low pixels, bands)
         self.hr_msi = flat(pair.hr_msi)  # (pixels, msi_bands)
-        self.valid = None if pair.hr_valid is None else torch.from_numpy(pair.hr_valid.ravel())
+        self.valid = slice(None)
+        if pair.hr_valid is not None:
+            self.valid = torch.from_numpy(pair.hr_valid.ravel()).to(device)
 
     def terms(self, image):
         """Both means, of the HrMSI and of the LrHSI, of an image (1, bands, rows, cols)."""
         pixels = image[0].permute(1, 2, 0).reshape(-1, image.shape[1])  # (pixels, bands)
         # |Z - X S^T|
-        spectral = (self.hr_msi - pixels @ self.spectral).abs()
-        if self.valid is not None:
-            spectral = spectral[self.valid]
+        spectral = (self.hr_msi - pixels @ self.spectral).abs()[self.valid]
         # |Y - P X|
         spatial = (self.lr_hsi - torch.sparse.mm(self.spatial, pixels)).abs()
         return spectral.mean(), spatial.mean()
@@ -121,8 +124,9 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + f_\theta(X_{\text{input}})
               \bigr)
 
-    in units that map the first image's range, and 5 % more on either side, to 0 and 1. With noise
-    in the pair the fit ends as soon as the LrHSI is explained to its noise level
+    in units that map the first image's range, from 0 or its least value to its largest, and 5 %
+    more on either side, to 0 and 1; nothing outside can be drawn. It goes at half the published
+    rate. With noise in the pair the fit ends as soon as the LrHSI is explained to its noise level
     (:func:`noise_level`). The result is the image of the last forward pass; no other is looked at.
 
     Parameters
@@ -140,8 +144,8 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     form : Form
         What is done as published and what is not.
     watch : callable, optional
-        Called after each step with the number of steps made, and a function that returns the image
-        of the last forward pass.
+        Called after each step with the number of steps made, from 1, and a function that returns
+        the image of the last forward pass.
     checkpoint : str or Path, optional
         See :func:`~hsisr_lite.fitting.fit`.
 
@@ -165,7 +169,8 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
         net, x, z = (part.to(memory_format=torch.channels_last) for part in (net, x, z))
     misfit = Misfit(pair, sensors.psf, sensors.srf, device)
     level = noise_level(pair, sensors.psf) if form.stop else 0.0
-    bf16, last = has_bf16(device) if form.bf16 is None else form.bf16, {}
+    bf16 = has_bf16(device) if form.bf16 is None else form.bf16
+    last = {}
 
     def loss():
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -179,7 +184,7 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
         loss, [{"params": net.parameters(), "lr": RATES[form.output]}], steps,
         run=run, text="DIG: drawing the image", schedule=flat_then_linear, fused=form.fused,
         stop=(lambda: last["spatial"].item() <= level) if level else None,
-        watch=watch and (lambda made: watch(made, lambda: as_image(last["image"]))),
+        watch=watch and (lambda made: made and watch(made, lambda: as_image(last["image"]))),
         checkpoint=checkpoint,
     )  # fmt: skip
     notes = []

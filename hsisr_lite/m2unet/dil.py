@@ -79,11 +79,20 @@ class DILNet(nn.Module):
 
     @torch.no_grad()
     def project(self):
-        """Cut what is negative, then divide by the sums: not the nearest point, but a near one."""
-        self.psf.clamp_(0, 1)
-        self.psf.div_(self.psf.sum())
-        self.srf.clamp_(0, _SRF_MOST)
-        self.srf.div_(self.srf.sum(1, keepdim=True))
+        """Cut what is negative, then divide by the sums: not the nearest point of the simplex.
+
+        Where everything is cut, as one step may do to a large flat kernel, it is flat again;
+        published, it is 0 / 0.
+        """
+        _to_shares(self.psf.clamp_(0, 1), dims=(2, 3))
+        _to_shares(self.srf.clamp_(0, _SRF_MOST), dims=(1,))
+
+
+def _to_shares(values, dims):
+    """Divide by the sums over ``dims``, in place; equal shares where the sum is zero."""
+    total = values.sum(dims, keepdim=True)
+    values.add_((total == 0).to(values))
+    values.div_(values.sum(dims, keepdim=True))
 
 
 def learn_sensors(pair, run, steps, *, watch=None, checkpoint=None):
@@ -99,7 +108,7 @@ def learn_sensors(pair, run, steps, *, watch=None, checkpoint=None):
     steps : int
         Published: 6000.
     watch : callable, optional
-        Called after each step with the number of steps made and the network.
+        Called with the number of steps made and the network, after each, and with 0 before.
     checkpoint : str or Path, optional
         See :func:`~hsisr_lite.fitting.fit`.
 
@@ -143,13 +152,13 @@ def learn_sensors(pair, run, steps, *, watch=None, checkpoint=None):
             watch=watch and (lambda made: watch(made, net)), checkpoint=checkpoint,
         )  # fmt: skip
     else:
-        history = np.array([loss().item()])
+        history = np.array([loss().item()])  # of two known sensors
     psf, srf = (p.detach().double().cpu().numpy() for p in (net.psf[0, 0], net.srf[:, :, 0, 0]))
     return Sensors(
         psf / psf.sum() if pair.psf is None else pair.psf,
         srf / srf.sum(axis=1, keepdims=True) if pair.srf is None else pair.srf,
         *(unit * as_image(view) for view in views),
-        history,
+        unit * history,
         sum(p.numel() for p in learned),
         [
             f"{name} unknown: learned by DIL-Net from a flat start."

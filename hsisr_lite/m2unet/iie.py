@@ -27,9 +27,9 @@ _AT_ONCE = 65536  # pixels that are mapped together
 class FirstImage(NamedTuple):
     """What stage 2 hands on.
 
-    ``image`` (rows, cols, bands) float32, called X_input in the paper; ``before``, the same before
-    anything was learned; ``loss`` at each step; ``learned`` counts the scalars; ``notes`` says what
-    it is.
+    ``image`` (rows, cols, bands) float32, called X_input in the paper; ``before``, the streams'
+    image before they learned anything, or the mean spectrum everywhere where a map is solved for;
+    ``loss`` at each step; ``learned`` counts the scalars; ``notes`` says what it is.
     """
 
     image: np.ndarray
@@ -139,7 +139,7 @@ def learn_spectra(pair, sensors, run, steps, *, fused=False, watch=None, checkpo
     fused : bool
         See :func:`~hsisr_lite.fitting.fit`.
     watch : callable, optional
-        Called after each step with the number of steps made and the network.
+        Called with the number of steps made and the network, after each, and with 0 before.
     checkpoint : str or Path, optional
         See :func:`~hsisr_lite.fitting.fit`.
 
@@ -168,7 +168,7 @@ def learn_spectra(pair, sensors, run, steps, *, fused=False, watch=None, checkpo
     )  # fmt: skip
     learned = sum(p.numel() for p in net.parameters())
     note = "First image by SML-Net, the mean of its two streams."
-    return FirstImage(unit * _apply(net, z, device), before, history, learned, [note])
+    return FirstImage(unit * _apply(net, z, device), before, unit * history, learned, [note])
 
 
 def affine_start(pair, sensors, run):

@@ -55,14 +55,18 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
     result : FusionResult
         ``history["dil"]``, ``["iie"]`` and ``["dig"]`` are dictionaries with ``start`` and
         ``end``, what the stage began and ended with (PSF and SRF, or an image), ``loss`` at each
-        step, and ``seconds``.
+        step, and ``seconds``, since the last interruption if there was one. What is solved for at
+        once has no start of its own: flat sensors stand there, and the mean spectrum.
 
     Raises
     ------
     InputError
         An unknown setting, or a folder that holds another run.
     """
-    form = Form(sensors, start, output, gates, stop, channels_last, bf16, fused)
+    form = Form(
+        sensors=sensors, start=start, output=output, gates=gates, stop=stop,
+        channels_last=channels_last, bf16=bf16, fused=fused,
+    )  # fmt: skip
     return run_stages(pair, run, form, as_preset(PRESETS[run.budget], steps, features), folder)
 
 
@@ -70,8 +74,11 @@ def m2unet_published(pair, run, *, features=None, steps=None, folder=None):
     """M2U-Net as published [m2unet2024]_, but for its looks at the truth.
 
     The released code keeps, in stages 2 and 3, the images that score best against the truth; here
-    the last step is the result. Images that exceed 1 are divided by their largest value; pixels
-    without data do not count.
+    the last step is the result.
+
+    Further differences: every stage starts from the seed, and no random image is drawn and left
+    unused; images that exceed 1 are divided by their largest value; pixels without data do not
+    count; sizes in the U-Net are at least two pixels.
 
     Parameters
     ----------
@@ -130,15 +137,15 @@ def run_stages(pair, run, form, preset, folder=None):
         )  # fmt: skip
 
     # Each stage from the same seed: one that is found in the folder draws no random numbers.
-    told = (form.sensors, of_dil)
+    settings = (form.sensors,) if form.sensors == "convex" else (form.sensors, of_dil)
     with seeded(run, numbers=pixels):
-        dil, seconds_dil = kept.stage("dil", told, first_stage)
-    told += (form.start, of_iie, form.fused)
+        dil, seconds_dil = kept.stage("dil", settings, first_stage)
+    settings += (form.start,) if form.start == "affine" else (form.start, of_iie, form.fused)
     with seeded(run, numbers=pixels):
-        iie, seconds_iie = kept.stage("iie", told, second_stage)
-    told += (*astuple(form), preset.features, of_dig)
+        iie, seconds_iie = kept.stage("iie", settings, second_stage)
+    settings += (*astuple(form), preset.features, of_dig)
     with seeded(run, numbers=25 * preset.features * pixels):  # windows of 5 x 5
-        dig, seconds_dig = kept.stage("dig", told, third_stage)
+        dig, seconds_dig = kept.stage("dig", settings, third_stage)
     return FusionResult.of(
         pair,
         dig.image,

@@ -18,7 +18,7 @@ def has_bf16(device):
     True
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
@@ -29,10 +29,10 @@ class Form:
 
     ``sensors``: stage 1 by a ``convex`` solve, or by ``adam``. ``start``: the first image by an
     ``affine`` map, or by ``sml``, SML-Net. ``output`` of stage 3: ``residual`` starts at the first
-    image, ``sigmoid`` at random weights. ``gates``: ``learned`` vectors, or the ``auxiliary``
-    U-Net. ``stop`` at the noise level. The others change the time and the last digits alone:
-    ``channels_last`` memory, ``bf16`` convolutions (None: where the device has them), a ``fused``
-    optimiser.
+    image, at half the published rate, ``sigmoid`` at random weights. ``gates``: ``learned``
+    vectors, or the ``auxiliary`` U-Net. ``stop`` at the noise level. The others are for time:
+    ``channels_last`` memory and a ``fused`` optimiser change the last digits, ``bf16`` convolutions
+    (None: where the device has them) keep only three digits of what a layer adds.
 
     Raises
     ------
@@ -65,7 +65,10 @@ class Form:
 
 
 OURS = Form()
-PUBLISHED = Form("adam", "sml", "sigmoid", "auxiliary", False, False, False, False)
+PUBLISHED = Form(
+    sensors="adam", start="sml", output="sigmoid", gates="auxiliary", stop=False,
+    channels_last=False, bf16=False, fused=False,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ def as_preset(preset, steps, features):
     """
     if steps is None:
         steps = preset.steps
-    elif isinstance(steps, int | np.integer | float | str | None):
+    elif not isinstance(steps, tuple | list):
         steps = (steps,) * 3
-    if not (isinstance(steps, tuple | list) and len(steps) == 3):
+    if len(steps) != 3:
         raise InputError(
             f"steps is {steps!r}: one whole number, or three, of DIL, IIE and DIG, are needed; "
             "leave it out for the default."

@@ -68,14 +68,14 @@ class Kept:
                 pair.lr_valid, pair.hr_valid, seed,
             )  # fmt: skip
 
-    def stage(self, name, told, work):
+    def stage(self, name, settings, work):
         """The result of one stage, and the seconds that it took.
 
         Parameters
         ----------
         name : {"dil", "iie", "dig"}
-        told : tuple
-            The settings that it depends on, those of earlier stages among them.
+        settings : tuple
+            What it depends on beside pair and seed, the settings of earlier stages among them.
         work : callable
             Given the file for its state, or None; returns the stage's result.
 
@@ -87,7 +87,7 @@ class Kept:
         start = time.perf_counter()
         if self.folder is None:
             return work(None), time.perf_counter() - start
-        path, made_for = self.folder / f"{name}.pt", _digest(self.made_for, told)
+        path, made_for = self.folder / f"{name}.pt", _digest(self.made_for, settings)
         if path.exists():
             kept = _read(path)
             if kept.made_for != made_for:

@@ -28,7 +28,7 @@ def as_image(tensor):
 
 
 def unit_of(pair):
-    """What the images are divided by: 1 where none exceeds 1, as published, else their largest.
+    """What the images are divided by: 1 where none exceeds 1, as published, else the largest.
 
     Examples
     --------
@@ -36,4 +36,5 @@ def unit_of(pair):
     >>> unit_of(hl.ObservedPair(np.ones((2, 2, 3)), np.full((4, 4, 2), 5.0), 2, [500, 600, 700]))
     5.0
     """
-    return float(max(1.0, pair.lr_hsi.max(), pair.hr_msi.max()))
+    images = (pair.lr_hsi, pair.lr_valid), (pair.hr_msi, pair.hr_valid)
+    return float(max(1.0, *(i.max() if v is None else i[v].max() for i, v in images)))

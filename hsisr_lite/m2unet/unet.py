@@ -16,12 +16,12 @@ _SKIPPED = 2  # channels that a skip connection carries
 class CAG(nn.Module):
     r"""One module of the Dual U-Net: both paths go on, and the auxiliary one gates the other.
 
-    .. math:: z' = g(z), \qquad x' = \sigma\bigl( W_2 [ W_1 \operatorname{mean}(z') ]_0 \bigr)
-              \cdot f(x)
+    .. math:: z' = g(z), \qquad x' = \sigma\bigl( W_2 [ W_1 \operatorname{mean}(z') + b_1 ]_0
+              + b_2 \bigr) \cdot f(x)
 
-    f and g are 5 x 5 convolutions with batch normalisation and LeakyReLU. The gate has one number
-    per channel and none per pixel: the mean goes over the whole image. The paper draws an
-    attention map, its code computes this [m2unet2024]_.
+    where the bracket cuts at 0. f and g are 5 x 5 convolutions with batch normalisation and
+    LeakyReLU. The gate has one number per channel and none per pixel: the mean goes over the whole
+    image. The paper draws an attention map, its code computes this [m2unet2024]_.
 
     Parameters
     ----------
