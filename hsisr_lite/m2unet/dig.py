@@ -202,5 +202,6 @@ def _range(pair, first, form):
     if form.output == "sigmoid":
         return 0.0, unit_of(pair)
     low, high = min(0.0, float(first.min())), float(first.max())
-    margin = _MARGIN * max(high - low, 1e-30)
+    # Of a constant image, wide enough to survive rounding
+    margin = _MARGIN * max(high - low, 1e-3 * abs(low), 1e-30)
     return low - margin, high + margin

@@ -63,8 +63,9 @@ class Kept:
     def __init__(self, folder, pair, seed):
         self.folder = None if folder is None else _as_folder(folder)
         if folder is not None:
+            noise = None if pair.noise is None else tuple(map(float, pair.noise))
             self.made_for = _digest(
-                pair.lr_hsi, pair.hr_msi, pair.ratio, pair.psf, pair.srf, pair.noise,
+                pair.lr_hsi, pair.hr_msi, pair.ratio, pair.psf, pair.srf, noise,
                 pair.lr_valid, pair.hr_valid, seed,
             )  # fmt: skip
 
@@ -135,8 +136,10 @@ def _as_folder(folder):
         raise InputError(
             f"folder is of type {type(folder).__name__}: a string or a Path is needed; correct it."
         )
-    folder = Path(folder)
     try:
+        if not str(folder):
+            raise ValueError("it has no name")
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError("it is read-only")
