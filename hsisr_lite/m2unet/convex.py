@@ -60,9 +60,10 @@ def solve_sensors(pair):
             psf, note = estimate_psf(pair, assume=False)
             notes.append(note)
         else:
+            both = ", together with the SRF," if pair.srf is None else ""
             notes.append(
-                f"PSF unknown: {len(psf)} x {len(psf)} pixels solved for, together with the SRF, "
-                "by non-negative least squares."
+                f"PSF unknown: {len(psf)} x {len(psf)} pixels solved for{both} by non-negative "
+                "least squares."
             )
     if srf is None:
         srf, told = srf_of(pair, psf)

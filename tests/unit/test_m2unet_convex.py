@@ -75,7 +75,13 @@ def test_both_sensors_of_an_exact_pair_are_found(kernel, ratio, known):
     else:
         (note,) = sensors.notes
         assert note.startswith(f"PSF unknown: {len(psf)} x {len(psf)} pixels solved for")
-        assert ("together with the SRF" in note) == (known is None)
+
+
+def test_the_note_names_the_srf_only_where_it_was_solved_for():
+    pair, _, _ = exact_pair(4, "gaussian")
+    for srf in (None, pair.srf):
+        (note,) = solve_sensors(replace(pair, psf=None, srf=srf)).notes
+        assert ("together with the SRF" in note) == (srf is None)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -154,6 +160,27 @@ def test_the_least_noise_is_no_exact_agreement(scene, snr_db):
         np.testing.assert_allclose(srf.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("snr_db", [20, 35])
+def test_no_sensors_agree_better_than_the_joint_solution(scene, snr_db):
+    """It is the least of all that sum to one, the true ones among them; rounding: 1e-6."""
+    known = hl.simulate(scene, 4, snr_db=snr_db, blind=False)
+    blind = replace(known, psf=None, srf=None)
+
+    def disagreement(psf, srf):
+        mixed = blind.lr_hsi.astype(np.float64) @ srf.T
+        return np.sum((SpatialOperator(psf, 4).A(blind.hr_msi.astype(np.float64)) - mixed) ** 2)
+
+    psf, srf, _ = joint_solution(blind, 4)
+    least = disagreement(psf, srf)
+    assert least < (1 + 1e-6) * disagreement(known.psf, known.srf)
+    box = np.full((4, 4), 1 / 16)
+    for share in (0.01, 0.1):  # nor do their neighbours
+        for other in (known.psf, box):
+            assert least < (1 + 1e-6) * disagreement((1 - share) * psf + share * other, srf)
+        mixed = (1 - share) * srf + share * known.srf
+        assert least < (1 + 1e-6) * disagreement(psf, mixed)
+
+
 def test_agreement_that_more_numbers_than_equations_buy_is_not_called_exact():
     """2 x 3 pixels of 3 bands for 16 + 120 numbers: the images agree, and it proves nothing."""
     rng = np.random.default_rng(2)
@@ -165,6 +192,26 @@ def test_agreement_that_more_numbers_than_equations_buy_is_not_called_exact():
     agree = np.mean((blurred - pair.lr_hsi @ srf.T) ** 2) < 1e-12 * np.mean(blurred**2)
     assert agree and error(psf, pair.psf) > 0.01 and not exact
     assert not np.array_equal(solve_sensors(blind).psf, psf)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown SRF", "known SRF"])
+def test_agreement_under_every_kernel_is_no_proof_of_one(known):
+    """Blocks of one colour each: whatever the kernel of a block, the blurred MSI is the same."""
+    cube = np.random.default_rng(0).uniform(0.1, 0.9, (12, 14, 12))
+    cube = cube.repeat(4, axis=0).repeat(4, axis=1)
+    pair = made_pair(cube, 4, kernels(4)["tilted"], random_srf(3, 12, 0))
+    blind = replace(pair, psf=None, srf=pair.srf if known else None)
+    psf, _, exact = joint_solution(blind, 4)
+    np.testing.assert_allclose(SpatialOperator(psf, 4).A(pair.hr_msi), pair.low_msi(), atol=1e-6)
+    assert not exact
+
+
+def test_a_kernel_of_one_pixel_needs_no_proof():
+    """ratio 1: it is 1, and the responses alone are found."""
+    pair, _, srf = exact_pair(1, "box")
+    sensors = solve_sensors(replace(pair, psf=None, srf=None))
+    np.testing.assert_array_equal(sensors.psf, [[1.0]])
+    assert error(sensors.srf, srf) < 1e-4
 
 
 def test_too_many_unknowns_are_not_solved_for(scene, monkeypatch):

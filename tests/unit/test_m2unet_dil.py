@@ -75,6 +75,20 @@ def test_the_projection_cuts_and_then_divides_by_the_sums():
     torch.testing.assert_close(net.srf[:, :, 0, 0], wanted)
 
 
+def test_a_sensor_of_which_nothing_is_left_is_flat_again():
+    """Published, it is 0 / 0: one step of 1e-3 empties a flat kernel of 32 x 32."""
+    net = DILNet(3, 2, 2)
+    with torch.no_grad():
+        net.psf.fill_(-1.0)
+        net.srf[0] = -1.0
+        net.srf[1, :, 0, 0] = torch.tensor([1.0, 3.0, 0.0])
+    net.project()
+    assert (net.psf == 0.25).all()
+    torch.testing.assert_close(
+        net.srf[:, :, 0, 0], torch.tensor([[1 / 3, 1 / 3, 1 / 3], [0.25, 0.75, 0.0]])
+    )
+
+
 def test_the_loss_is_the_sum_of_all_disagreements(blind):
     """Before the first step, under flat sensors; float32 sums of 72 numbers: 1e-5."""
     loss = learn_sensors(blind, RUN, steps=1).loss
@@ -182,6 +196,7 @@ def test_a_bright_pair_is_divided_by_its_largest_value(blind):
     one, other = (learn_sensors(pair, RUN, steps=20) for pair in (bright, brighter))
     np.testing.assert_array_equal(one.psf, other.psf)
     np.testing.assert_array_equal(one.srf, other.srf)
+    np.testing.assert_array_equal(512 * one.loss, other.loss)  # in the units of the pair
     np.testing.assert_array_equal(512 * one.from_hsi, other.from_hsi)
     np.testing.assert_array_equal(512 * one.from_msi, other.from_msi)
     assert 1 < one.from_hsi.max() <= bright.lr_hsi.max()  # not cut at one

@@ -106,6 +106,8 @@ def test_bfloat16_is_used_where_the_device_multiplies_it(monkeypatch):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
         assert has_bf16(cpu) is has
         for supported in (True, False):
-            monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda s=supported: s)
+            monkeypatch.setattr(
+                torch.cuda, "is_bf16_supported", lambda including_emulation, s=supported: s
+            )
             assert has_bf16(cpu) is has and has_bf16(gpu) is supported
     assert presets.has_bf16 is dig.has_bf16

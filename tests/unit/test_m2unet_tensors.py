@@ -50,3 +50,12 @@ def test_the_unit_is_one_unless_a_value_exceeds_it(low, high, unit):
         np.full((2, 2, 3), low), np.full((4, 4, 2), high), 2, [500.0, 600.0, 700.0]
     )
     assert unit_of(pair) == unit and isinstance(unit_of(pair), float)
+
+
+def test_pixels_without_data_are_no_unit():
+    low, high = np.full((2, 2, 3), 0.5), np.full((4, 4, 2), 0.7)
+    low[1, 1], high[0, 3] = 65535.0, 9000.0
+    pair = hl.ObservedPair(
+        low, high, 2, [500.0, 600.0, 700.0], lr_valid=low[..., 0] < 1, hr_valid=high[..., 0] < 1
+    )
+    assert unit_of(pair) == 1
