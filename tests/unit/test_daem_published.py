@@ -8,9 +8,9 @@ import hsisr_lite as hl
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
 from hsisr_lite.daem import published
-from hsisr_lite.daem.degradations import windows
 from hsisr_lite.daem.published import PublishedModel, learn_published
 from hsisr_lite.degradation.operators import SpatialOperator, SpectralOperator
+from hsisr_lite.degradation.windows import windows
 from hsisr_lite.fitting import seeded
 
 
