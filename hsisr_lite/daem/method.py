@@ -151,7 +151,7 @@ def daem_published(pair, run, *, layers=6, steps=None, third="regenerated", chec
         ).to(device)  # fmt: skip
         pixels = np.flatnonzero(inside)
         blocks = windows(hr_msi, size, pair.ratio, pixels)  # (pixels, msi_bands, k k)
-        blocks = torch.from_numpy(blocks).transpose(1, 2)  # (pixels, k k, msi_bands)
+        blocks = torch.from_numpy(blocks).float().transpose(1, 2)  # (pixels, k k, msi_bands)
         hsi = torch.from_numpy(lr_hsi[inside])
         together = learn_published(
             model, hsi, blocks, steps,
