@@ -21,7 +21,7 @@ def images(seed=0, blocks=4, ratio=2, bands=6, msi_bands=2):
     srf = rng.dirichlet(np.ones(bands), msi_bands)
     lr_hsi = SpatialOperator(hl.gaussian_psf(ratio), ratio).A(cube).reshape(-1, bands)
     seen = windows(SpectralOperator(srf).A(cube), ratio, ratio).reshape(-1, msi_bands, ratio**2)
-    return torch.from_numpy(lr_hsi).float(), torch.from_numpy(seen.swapaxes(1, 2).copy())
+    return torch.from_numpy(lr_hsi).float(), torch.from_numpy(seen).float().transpose(1, 2)
 
 
 def test_it_starts_as_published():
