@@ -131,7 +131,8 @@ def test_a_result_of_another_run_is_refused_and_kept(tmp_path, pair, what):
 def test_what_no_stage_reads_may_differ(tmp_path, pair):
     Kept(tmp_path, pair, seed=0).stage("dil", (), lambda c: RESULTS["dil"])
     renamed = replace(pair, meta={"name": "b"}, msi_wavelengths=[500.0, 600.0, 700.0])
-    Kept(tmp_path, renamed, seed=0).stage("dil", (), never)
+    found, _ = Kept(tmp_path, renamed, seed=0).stage("dil", (), never)
+    np.testing.assert_array_equal(found.psf, RESULTS["dil"].psf)
 
 
 @pytest.mark.parametrize(
