@@ -44,11 +44,12 @@ CELLS = {
     "sensors": {"form": {"sensors": "convex"}},
     "start": {"form": {"start": "affine"}},
     "output": {"form": {"output": "residual"}},
+    "prior": {"form": {"output": "residual", "prior": True}},
     "gates": {"form": {"gates": "learned"}},
     "together": {
         "form": {
             "sensors": "convex", "start": "affine", "output": "residual", "gates": "learned",
-            "stop": True,
+            "prior": True, "stop": True,
         }
     },
 }  # fmt: skip

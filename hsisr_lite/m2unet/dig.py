@@ -15,6 +15,7 @@ from hsisr_lite.m2unet.unet import DualUNet, SingleUNet
 
 RATES = {"sigmoid": 4e-3, "residual": 2e-3}
 _MARGIN = 0.05  # of the first image's range, beyond it: no pixel starts where the sigmoid is flat
+_SMALL = 0.05  # weight of the mean square of the network's output, beside two mean errors
 _MEAN_OF_SD = np.sqrt(2 / np.pi)  # mean absolute value of Gaussian noise over its deviation
 
 
@@ -111,6 +112,45 @@ def noise_level(pair, psf):
     return float(_MEAN_OF_SD * estimate_noise(pair, psf).hsi.mean())
 
 
+def expected_change(pair, psf, first):
+    r"""How much of each band is still to be found: what the LrHSI holds beyond the first image.
+
+    .. math:: s_b \propto \sqrt{\Bigl[ \operatorname{mean}
+              \bigl( Y_b - P X_{\text{input},b} \bigr)^2 - \sigma_{Y,b}^2 \Bigr]_0}
+
+    over the low-resolution pixels with data, the largest 1; the noise is that of
+    :func:`noise_level`. Where noise explains all, every band has 1.
+
+    Parameters
+    ----------
+    pair : ObservedPair
+    psf : (k, k) array
+    first : (rows, cols, bands) array
+
+    Returns
+    -------
+    shares : (bands,) float64 array
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> import hsisr_lite as hl
+    >>> scene = hl.load_scene("synthetic")
+    >>> pair = hl.simulate(scene, ratio=4, blind=False)
+    >>> first = scene.cube.copy()
+    >>> first[..., 3] += 0.2
+    >>> first[..., 7] -= 0.1
+    >>> expected_change(pair, pair.psf, first).round(2)[[3, 7, 9]]
+    array([1. , 0.5, 0. ])
+    """
+    low = SpatialOperator(psf, pair.ratio).A(first)
+    left = (pair.lr_hsi - low)[pair.learnable(psf)].astype(np.float64)  # (low pixels, bands)
+    # mean (Y - P X_input)^2 - sigma_Y^2
+    beyond = np.mean(left**2, axis=0) - estimate_noise(pair, psf).hsi ** 2
+    size = np.sqrt(np.maximum(beyond, 0))
+    return size / size.max() if size.max() > 0 else np.ones_like(size)
+
+
 def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, checkpoint=None):
     r"""Fit a network to the pair until its output explains both images.
 
@@ -121,13 +161,16 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     image has to be found again from random weights. Our residual form starts at it, for its last
     layer starts at zero:
 
-    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + f_\theta(X_{\text{input}})
-              \bigr)
+    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + s \odot
+              f_\theta(X_{\text{input}}) \bigr)
 
     in units that map the first image's range, from 0 or its least value to its largest, and 5 %
     more on either side, to 0 and 1; nothing outside can be drawn. It goes at half the published
-    rate. With noise in the pair the fit ends as soon as the LrHSI is explained to its noise level
-    (:func:`noise_level`). The result is the image of the last forward pass; no other is looked at.
+    rate. Its prior: each band changes in proportion to what the first image leaves of it, s of
+    :func:`expected_change` (without the prior 1), and no more than it must, for
+    :math:`0.05 \operatorname{mean} f_\theta^2` joins the loss. With noise in the pair the fit ends
+    as soon as the LrHSI is explained to its noise level (:func:`noise_level`). The result is the
+    image of the last forward pass; no other is looked at.
 
     Parameters
     ----------
@@ -160,10 +203,13 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     bands, msi_bands = x.shape[1], z.shape[1]
     auxiliary = form.gates == "auxiliary"
     net = DualUNet(bands, msi_bands, features) if auxiliary else SingleUNet(bands, features)
-    logits = 0.0
+    logits, share, small = 0.0, 1.0, 0.0
     if form.output == "residual":
         logits = torch.logit(x)
         torch.nn.init.zeros_(net.head.weight)
+        if form.prior:
+            share = expected_change(pair, sensors.psf, first)
+            share, small = torch.from_numpy(share).float().to(device).reshape(1, -1, 1, 1), _SMALL
     net = net.to(device)
     if form.channels_last:
         net, x, z = (part.to(memory_format=torch.channels_last) for part in (net, x, z))
@@ -174,11 +220,12 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
 
     def loss():
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            drawn = net(x, z)
-        # X = sigma(logit(X_input) + f(X_input)), in the units of the pair
-        last["image"] = low + (high - low) * torch.sigmoid(logits + drawn.float())
+            change = net(x, z).float()
+        # X = sigma(logit(X_input) + s f(X_input)), in the units of the pair
+        last["image"] = low + (high - low) * torch.sigmoid(logits + share * change)
         spectral, last["spatial"] = misfit.terms(last["image"])
-        return (spectral + last["spatial"]) / (high - low)
+        # mean |Z - X S^T| + mean |Y - P X| + 0.05 mean f^2
+        return (spectral + last["spatial"]) / (high - low) + small * change.square().mean()
 
     history = fit(
         loss, [{"params": net.parameters(), "lr": RATES[form.output]}], steps,

@@ -22,12 +22,12 @@ from hsisr_lite.waiting import waiting
 
 
 def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", gates="learned",
-           stop=True, channels_last=True, bf16=None, fused=True, features=None, steps=None,
-           folder=None):  # fmt: skip
+           prior=True, stop=True, channels_last=True, bf16=None, fused=True, features=None,
+           steps=None, folder=None):  # fmt: skip
     r"""M2U-Net in our form: the same three stages, each change of it named and switchable.
 
-    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + f_\theta(X_{\text{input}})
-              \bigr)
+    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + s \odot
+              f_\theta(X_{\text{input}}) \bigr)
 
     Stage 1 (:func:`~hsisr_lite.m2unet.convex.solve_sensors`) finds PSF and SRF, stage 2 a first
     image :math:`X_{\text{input}}`, stage 3 (:func:`~hsisr_lite.m2unet.dig.draw`) fits an untrained
@@ -39,7 +39,7 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
     pair : ObservedPair
         Blind or not: a known PSF or SRF is used as it is.
     run : Run
-    sensors, start, output, gates, stop, channels_last, bf16, fused
+    sensors, start, output, gates, prior, stop, channels_last, bf16, fused
         See :class:`~hsisr_lite.m2unet.presets.Form`. ``bf16=None``: where the device has it.
     features : int, optional
         P, channels of stage 3; default 40 (``lite``) or 260 (``paper``).
@@ -64,8 +64,8 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
         An unknown setting, or a folder that holds another run.
     """
     form = Form(
-        sensors=sensors, start=start, output=output, gates=gates, stop=stop,
-        channels_last=channels_last, bf16=bf16, fused=fused,
+        sensors=sensors, start=start, output=output, gates=gates, prior=prior,
+        stop=stop, channels_last=channels_last, bf16=bf16, fused=fused,
     )  # fmt: skip
     return run_stages(pair, run, form, as_preset(PRESETS[run.budget], steps, features), folder)
 

@@ -30,9 +30,11 @@ class Form:
     ``sensors``: stage 1 by a ``convex`` solve, or by ``adam``. ``start``: the first image by an
     ``affine`` map, or by ``sml``, SML-Net. ``output`` of stage 3: ``residual`` starts at the first
     image, at half the published rate, ``sigmoid`` at random weights. ``gates``: ``learned``
-    vectors, or the ``auxiliary`` U-Net. ``stop`` at the noise level. The others are for time:
-    ``channels_last`` memory and a ``fused`` optimiser change the last digits, ``bf16`` convolutions
-    (None: where the device has them) keep only three digits of what a layer adds.
+    vectors, or the ``auxiliary`` U-Net. ``prior``: the residual form changes each band in
+    proportion to what the first image leaves of it, and no more than it must. ``stop`` at the noise
+    level. The others are for time: ``channels_last`` memory and a ``fused`` optimiser change the
+    last digits, ``bf16`` convolutions (None: where the device has them) keep only three digits of
+    what a layer adds.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class Form:
     start: str = field(default="affine", metadata={"of": ("affine", "sml")})
     output: str = field(default="residual", metadata={"of": ("residual", "sigmoid")})
     gates: str = field(default="learned", metadata={"of": ("learned", "auxiliary")})
+    prior: bool = True
     stop: bool = True
     channels_last: bool = True
     bf16: bool | None = field(default=None, metadata={"of": (True, False, None)})
@@ -66,8 +69,8 @@ class Form:
 
 OURS = Form()
 PUBLISHED = Form(
-    sensors="adam", start="sml", output="sigmoid", gates="auxiliary", stop=False,
-    channels_last=False, bf16=False, fused=False,
+    sensors="adam", start="sml", output="sigmoid", gates="auxiliary", prior=False,
+    stop=False, channels_last=False, bf16=False, fused=False,
 )  # fmt: skip
 
 

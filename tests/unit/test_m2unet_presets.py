@@ -40,8 +40,8 @@ def test_the_lite_budget_of_the_published_form_is_that_of_the_reference_figures(
 
 
 def test_published_is_the_opposite_of_ours_in_every_respect():
-    assert astuple(OURS) == ("convex", "affine", "residual", "learned", True, True, None, True)
-    assert astuple(PUBLISHED) == ("adam", "sml", "sigmoid", "auxiliary", *(False,) * 4)
+    assert astuple(OURS) == ("convex", "affine", "residual", "learned", *(True,) * 3, None, True)
+    assert astuple(PUBLISHED) == ("adam", "sml", "sigmoid", "auxiliary", *(False,) * 5)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Form)])
@@ -59,6 +59,7 @@ def test_each_change_can_be_switched_alone(name):
         ("start", None, "affine, sml"),
         ("output", ["residual"], "residual, sigmoid"),
         ("gates", "Learned", "learned, auxiliary"),
+        ("prior", 0.05, "True, False"),
         ("stop", 1, "True, False"),
         ("stop", "no", "True, False"),
         ("stop", None, "True, False"),
