@@ -115,7 +115,7 @@ def noise_level(pair, psf):
 def expected_change(pair, psf, first):
     r"""How much of each band is still to be found: what the LrHSI holds beyond the first image.
 
-    .. math:: s_b \propto \sqrt{\Bigl[ \operatorname{mean}
+    .. math:: q_b \propto \sqrt{\Bigl[ \operatorname{mean}
               \bigl( Y_b - P X_{\text{input},b} \bigr)^2 - \sigma_{Y,b}^2 \Bigr]_0}
 
     over the low-resolution pixels with data, the largest 1; the noise is that of
@@ -161,12 +161,12 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     image has to be found again from random weights. Our residual form starts at it, for its last
     layer starts at zero:
 
-    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + s \odot
+    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + q \odot
               f_\theta(X_{\text{input}}) \bigr)
 
     in units that map the first image's range, from 0 or its least value to its largest, and 5 %
     more on either side, to 0 and 1; nothing outside can be drawn. It goes at half the published
-    rate. Its prior: each band changes in proportion to what the first image leaves of it, s of
+    rate. Its prior: each band changes in proportion to what the first image leaves of it, q of
     :func:`expected_change` (without the prior 1), and no more than it must, for
     :math:`0.05 \operatorname{mean} f_\theta^2` joins the loss. With noise in the pair the fit ends
     as soon as the LrHSI is explained to its noise level (:func:`noise_level`). The result is the
@@ -203,13 +203,13 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     bands, msi_bands = x.shape[1], z.shape[1]
     auxiliary = form.gates == "auxiliary"
     net = DualUNet(bands, msi_bands, features) if auxiliary else SingleUNet(bands, features)
-    logits, share, small = 0.0, 1.0, 0.0
+    logits, shares, small = 0.0, 1.0, 0.0
     if form.output == "residual":
         logits = torch.logit(x)
         torch.nn.init.zeros_(net.head.weight)
         if form.prior:
-            share = expected_change(pair, sensors.psf, first)
-            share, small = torch.from_numpy(share).float().to(device).reshape(1, -1, 1, 1), _SMALL
+            small, shares = _SMALL, expected_change(pair, sensors.psf, first)
+            shares = as_tensor(shares[None, None], device)  # (1, bands, 1, 1)
     net = net.to(device)
     if form.channels_last:
         net, x, z = (part.to(memory_format=torch.channels_last) for part in (net, x, z))
@@ -221,8 +221,8 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     def loss():
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             change = net(x, z).float()
-        # X = sigma(logit(X_input) + s f(X_input)), in the units of the pair
-        last["image"] = low + (high - low) * torch.sigmoid(logits + share * change)
+        # X = sigma(logit(X_input) + q f(X_input)), in the units of the pair
+        last["image"] = low + (high - low) * torch.sigmoid(logits + shares * change)
         spectral, last["spatial"] = misfit.terms(last["image"])
         # mean |Z - X S^T| + mean |Y - P X| + 0.05 mean f^2
         return (spectral + last["spatial"]) / (high - low) + small * change.square().mean()

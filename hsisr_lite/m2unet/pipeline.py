@@ -26,12 +26,13 @@ def m2unet(pair, run, *, sensors="convex", start="affine", output="residual", ga
            steps=None, folder=None):  # fmt: skip
     r"""M2U-Net in our form: the same three stages, each change of it named and switchable.
 
-    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + s \odot
+    .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + q \odot
               f_\theta(X_{\text{input}}) \bigr)
 
     Stage 1 (:func:`~hsisr_lite.m2unet.convex.solve_sensors`) finds PSF and SRF, stage 2 a first
     image :math:`X_{\text{input}}`, stage 3 (:func:`~hsisr_lite.m2unet.dig.draw`) fits an untrained
-    network f to the pair [m2unet2024]_. By default the first image is an affine regression
+    network f to the pair [m2unet2024]_; q says how much of each band is still to be found. By
+    default the first image is an affine regression
     (:func:`~hsisr_lite.m2unet.iie.affine_start`); ``start="sml"`` is M2U-Net's own.
 
     Parameters

@@ -179,7 +179,7 @@ def test_where_noise_explains_all_every_band_may_change():
 
 
 def test_with_the_prior_the_square_of_the_change_joins_the_loss():
-    """The image tells it: f = (logit(X) - logit(X_input)) / s. Float32, divided by 0.1: 1e-3."""
+    """The image tells it: f = (logit(X) - logit(X_input)) / q. Float32, divided by 0.1: 1e-3."""
     pair, images = known_pair(), []
     first = damaged(cube_of(), np.linspace(0.011, 0.11, 12))
     result = drawn(pair, first, 60, replace(PLAIN, prior=True),
