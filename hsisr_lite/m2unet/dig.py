@@ -15,7 +15,8 @@ from hsisr_lite.m2unet.unet import DualUNet, SingleUNet
 
 RATES = {"sigmoid": 4e-3, "residual": 2e-3}
 _MARGIN = 0.05  # of the first image's range, beyond it: no pixel starts where the sigmoid is flat
-_SMALL = 0.05  # weight of the mean square of the network's output, beside two mean errors
+_SMALL = 0.1  # weight of the mean square of what is added to a logit, beside two mean errors
+_ROUNDING = 1e-6  # of the LrHSI's largest value: float32 images agree to a tenth of that
 _MEAN_OF_SD = np.sqrt(2 / np.pi)  # mean absolute value of Gaussian noise over its deviation
 
 
@@ -119,7 +120,7 @@ def expected_change(pair, psf, first):
               \bigl( Y_b - P X_{\text{input},b} \bigr)^2 - \sigma_{Y,b}^2 \Bigr]_0}
 
     over the low-resolution pixels with data, the largest 1; the noise is that of
-    :func:`noise_level`. Where noise explains all, every band has 1.
+    :func:`noise_level`, and rounding counts as noise. Where these explain all, every band has 1.
 
     Parameters
     ----------
@@ -143,10 +144,12 @@ def expected_change(pair, psf, first):
     >>> expected_change(pair, pair.psf, first).round(2)[[3, 7, 9]]
     array([1. , 0.5, 0. ])
     """
-    low = SpatialOperator(psf, pair.ratio).A(first)
-    left = (pair.lr_hsi - low)[pair.learnable(psf)].astype(np.float64)  # (low pixels, bands)
+    inside = pair.learnable(psf)
+    lr_hsi = pair.lr_hsi[inside].astype(np.float64)  # (low pixels, bands)
+    left = lr_hsi - SpatialOperator(psf, pair.ratio).A(first)[inside]
+    rounding = _ROUNDING * np.abs(lr_hsi).max()
     # mean (Y - P X_input)^2 - sigma_Y^2
-    beyond = np.mean(left**2, axis=0) - estimate_noise(pair, psf).hsi ** 2
+    beyond = np.mean(left**2, axis=0) - estimate_noise(pair, psf).hsi ** 2 - rounding**2
     size = np.sqrt(np.maximum(beyond, 0))
     return size / size.max() if size.max() > 0 else np.ones_like(size)
 
@@ -168,9 +171,9 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     more on either side, to 0 and 1; nothing outside can be drawn. It goes at half the published
     rate. Its prior: each band changes in proportion to what the first image leaves of it, q of
     :func:`expected_change` (without the prior 1), and no more than it must, for
-    :math:`0.05 \operatorname{mean} f_\theta^2` joins the loss. With noise in the pair the fit ends
-    as soon as the LrHSI is explained to its noise level (:func:`noise_level`). The result is the
-    image of the last forward pass; no other is looked at.
+    :math:`0.1 \operatorname{mean} (q \odot f_\theta)^2` joins the loss in these units. With noise
+    in the pair the fit ends as soon as the LrHSI is explained to its noise level
+    (:func:`noise_level`). The result is the image of the last forward pass; no other is looked at.
 
     Parameters
     ----------
@@ -220,11 +223,11 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
 
     def loss():
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            change = net(x, z).float()
+            change = shares * net(x, z).float()
         # X = sigma(logit(X_input) + q f(X_input)), in the units of the pair
-        last["image"] = low + (high - low) * torch.sigmoid(logits + shares * change)
+        last["image"] = low + (high - low) * torch.sigmoid(logits + change)
         spectral, last["spatial"] = misfit.terms(last["image"])
-        # mean |Z - X S^T| + mean |Y - P X| + 0.05 mean f^2
+        # mean |Z - X S^T| + mean |Y - P X| + 0.1 mean (q f)^2
         return (spectral + last["spatial"]) / (high - low) + small * change.square().mean()
 
     history = fit(
