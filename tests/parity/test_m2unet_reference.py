@@ -66,7 +66,7 @@ PUBLISHED = {"A": (35.85, 31.19), "B": (38.94, 33.66), "C": (39.90, 35.08)}
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_form_scores_what_the_published_code_scores(reference_folder, name):
-    """To 1.5 dB, as seeds differ: on A seeds 0 to 9 end between 32.1 and 33.1 dB, seed 0 highest."""
+    """To 1.5 dB, as seeds differ. On A ten seeds end at 32.1 to 33.1 dB; seed 0 is the highest."""
     case, pair = observed(reference_folder, name)
     start, end = start_and_end(case, hl.fuse(pair, "m2unet_published", progress=False))
     assert start == pytest.approx(PUBLISHED[name][0], abs=1.5)
