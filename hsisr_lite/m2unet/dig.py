@@ -161,7 +161,8 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
               + \operatorname{mean} \lvert Y - P \hat X \rvert
 
     Published [m2unet2024]_, :math:`\hat X = \sigma(f_\theta(X_{\text{input}}, Z))`, so the first
-    image has to be found again from random weights. Our residual form starts at it, for its last
+    image has to be found again from random weights; as in the published code, an image of noise is
+    drawn before them, and never used. Our residual form starts at the first image, for its last
     layer starts at zero:
 
     .. math:: \hat X = \sigma\bigl( \sigma^{-1}(X_{\text{input}}) + q \odot
@@ -204,6 +205,8 @@ def draw(pair, sensors, first, run, steps, *, features, form=OURS, watch=None, c
     scaled = lambda image: as_tensor((image - low) / (high - low), device)  # noqa: E731
     x, z = scaled(first), scaled(filled(pair.hr_msi, pair.hr_valid))
     bands, msi_bands = x.shape[1], z.shape[1]
+    if form.output == "sigmoid":
+        torch.rand(x.shape)  # published: drawn and never used, but other weights come after it
     auxiliary = form.gates == "auxiliary"
     net = DualUNet(bands, msi_bands, features) if auxiliary else SingleUNet(bands, features)
     logits, shares, small = 0.0, 1.0, 0.0

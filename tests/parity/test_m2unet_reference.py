@@ -66,11 +66,11 @@ PUBLISHED = {"A": (35.85, 31.19), "B": (38.94, 33.66), "C": (39.90, 35.08)}
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_form_scores_what_the_published_code_scores(reference_folder, name):
-    """To 1.5 dB, as seeds differ. On A ten seeds end at 32.1 to 33.1 dB; seed 0 is the highest."""
+    """The mean of three seeds, to 1.5 dB: the figures to compare with are of one draw."""
     case, pair = observed(reference_folder, name)
-    start, end = start_and_end(case, hl.fuse(pair, "m2unet_published", progress=False))
-    assert start == pytest.approx(PUBLISHED[name][0], abs=1.5)
-    assert -1.5 <= end - PUBLISHED[name][1] <= (2.5 if name == "A" else 1.5)
+    runs = (hl.fuse(pair, "m2unet_published", seed=seed, progress=False) for seed in range(3))
+    means = np.mean([start_and_end(case, run) for run in runs], axis=0)
+    assert means == pytest.approx(PUBLISHED[name], abs=1.5)
 
 
 def tiangong(data_folder):
