@@ -24,6 +24,8 @@ _ROOM_OF = {
     "sensors": "degradation.srf",
     "simulate": "degradation.simulate",
     "load_pair": "degradation.loading",
+    "misregister": "degradation.misregistration",
+    "register": "degradation.registration",
     "FusionResult": "results",
     "save": "results",
     "score": "metrics",
