@@ -95,6 +95,16 @@ _METHODS = {
         "m2unet_published",
         "The same as published: DIL-Net, SML-Net and the Dual U-Net, from random weights.",
     ),
+    "uafl": (
+        "uafl.method",
+        "uafl",
+        "Register the HrMSI, map it, and let UAFL's attention correct the abundances.",
+    ),
+    "uafl_published": (
+        "uafl.method",
+        "uafl_published",
+        "UAFL's published modules for images that do not line up, trained on the pair alone.",
+    ),
 }
 
 

@@ -1,0 +1,126 @@
+"""Synthetic crops that look like the observed pair, and whose truth is known."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from hsisr_lite.baselines.bicubic import psf_centre, upsample
+from hsisr_lite.degradation.flows import warp
+from hsisr_lite.degradation.misregistration import random_flow
+from hsisr_lite.degradation.operators import SpatialOperator
+from hsisr_lite.uafl.leaves import dead_leaves
+
+_BANDS = 48  # of each crop's truth: another few every time, as quick to make as they are to compare
+_MARGIN = 8  # pixels around a crop, from which the flow and the PSF may draw
+
+
+class Crop(NamedTuple):
+    """A synthetic pair; arrays are (rows, cols, ...) float32.
+
+    ``abundances`` (..., K) of the first image; ``reference`` (..., msi_bands), misregistered;
+    ``missing`` (..., some bands) is what the first image lacks of the truth, and ``endmembers``
+    (K, some bands) are the same bands of the endmembers; ``flow`` (2, rows, cols), down and right,
+    is what the reference was seen through.
+    """
+
+    abundances: np.ndarray
+    reference: np.ndarray
+    missing: np.ndarray
+    endmembers: np.ndarray
+    flow: np.ndarray
+
+
+class Crops:
+    r"""Dead leaves seen by the pair's two sensors, one of them out of step.
+
+    .. math:: (X, F) \mapsto \bigl( x(Y, Z) E_K^\top,\; Z,\; X - x(Y, Z) \bigr), \qquad
+              Y = P X + \text{noise}, \quad Z = (X S^\top) \circ (\mathrm{id} + F) + \text{noise}
+
+    with x the first image (:class:`~hsisr_lite.uafl.start.Start`). Everything but the leaves is
+    linear along the spectrum, so only the K mixtures and a few bands are ever made.
+
+    Parameters
+    ----------
+    spectra : (pixels, bands) array
+        Of the observed LrHSI.
+    srf : (msi_bands, bands) array
+    endmembers : (K, bands) array
+        Orthonormal.
+    start : Start
+    misregistration : str or Misregistration
+    noise : (arrays of (bands,) and (msi_bands,))
+        Standard deviations, of the LrHSI and of the HrMSI.
+    size : int
+        Pixels along one side, made a multiple of the ratio.
+    """
+
+    def __init__(self, spectra, srf, endmembers, start, misregistration, noise, size):
+        self.spectra, self.srf, self.endmembers = spectra, srf, endmembers
+        self.start, self.misregistration, self.noise = start, misregistration, noise
+        ratio = start.ratio
+        self.margin = -(-_MARGIN // ratio) * ratio
+        self.size = -(-size // ratio) * ratio
+        side = self.size + 2 * self.margin
+        low = side // ratio
+        self.inner = np.zeros((side, side), bool)
+        self.inner[self.margin : -self.margin, self.margin : -self.margin] = True
+        blur = SpatialOperator(start.psf, ratio).matrix(side, side)
+        units = np.eye(low**2).reshape(low, low, -1)  # one coarse pixel per channel
+        enlarge = upsample(units, ratio, psf_centre(start.psf, ratio))[self.inner]
+        self.blur, self.enlarge = blur.astype(np.float32), sparse.csr_matrix(enlarge, dtype="f4")
+        self.msi = spectra @ srf.T
+        # What the enlarged part of the first image adds to the abundances
+        self.trusted = spectra @ (start.trust[:, None] * endmembers.T)
+        self.mapped = start.weights @ endmembers.T, start.mean @ endmembers.T
+        self.mapped_low = self._trusted(start.weights), self._trusted(start.mean)
+
+    def _trusted(self, spectra):
+        return (spectra * self.start.trust) @ self.endmembers.T
+
+    def draw(self, rng):
+        """Make one crop.
+
+        Parameters
+        ----------
+        rng : numpy Generator
+
+        Returns
+        -------
+        crop : Crop
+        """
+        side, (msi_bands, bands) = len(self.inner), self.srf.shape
+        few = np.sort(rng.permutation(bands)[:_BANDS])
+        columns = np.hstack([self.msi, self.spectra[:, few], self.trusted])
+        leaves = dead_leaves(side, columns, rng).reshape(side**2, -1)  # (pixels, columns)
+        sharp, truth, trusted = np.split(leaves, [msi_bands, msi_bands + len(few)], axis=1)
+
+        flow = random_flow(side, side, self.misregistration, int(rng.integers(2**31)))
+        reference = warp(sharp.reshape(side, side, msi_bands), flow)  # (rows, cols, msi_bands)
+        reference = reference.reshape(side**2, msi_bands)  # (pixels, msi_bands)
+        reference = reference + self.noise[1] * rng.standard_normal(reference.shape)
+        seen = (self.noise[0] * rng.standard_normal((self.blur.shape[0], bands))).astype("f4")
+
+        # x = Z W + b + enlarged (Y - P (Z W + b)) q, its K mixtures and its few bands
+        blurred = self.blur @ reference.astype(np.float32)
+        weights, mean, trust = self.start.weights, self.start.mean, self.start.trust
+        left = (
+            self.blur @ trusted
+            + self._trusted(seen)
+            - (blurred @ self.mapped_low[0] + self.mapped_low[1])
+        )
+        inner = reference[self.inner.ravel()]
+        abundances = inner @ self.mapped[0] + self.mapped[1] + self.enlarge @ left
+        left = self.blur @ truth + seen[:, few] - (blurred @ weights[:, few] + mean[few])
+        first = inner @ weights[:, few] + mean[few] + self.enlarge @ (left * trust[few])
+
+        def square(pixels):
+            return pixels.reshape(self.size, self.size, -1).astype(np.float32)  # (rows, cols, ...)
+
+        return Crop(
+            square(abundances),
+            square(inner),
+            square(truth[self.inner.ravel()] - first),
+            self.endmembers[:, few].astype(np.float32),
+            flow[:, self.inner].reshape(2, self.size, self.size),  # (2, rows, cols)
+        )
