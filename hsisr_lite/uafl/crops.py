@@ -53,9 +53,11 @@ class Crops:
         Standard deviations, of the LrHSI and of the HrMSI.
     size : int
         Pixels along one side, made a multiple of the ratio.
+    scene : (rows, cols, msi_bands) array
+        The observed HrMSI, for :meth:`draw_scene`.
     """
 
-    def __init__(self, spectra, srf, endmembers, start, misregistration, noise, size):
+    def __init__(self, spectra, srf, endmembers, start, misregistration, noise, size, scene):
         self.spectra, self.srf, self.endmembers = spectra, srf, endmembers
         self.start, self.misregistration, self.noise = start, misregistration, noise
         ratio = start.ratio
@@ -74,6 +76,11 @@ class Crops:
         self.trusted = spectra @ (start.trust[:, None] * endmembers.T)
         self.mapped = start.weights @ endmembers.T, start.mean @ endmembers.T
         self.mapped_low = self._trusted(start.weights), self._trusted(start.mean)
+        missing = [(0, max(0, side - length)) for length in scene.shape[:2]]
+        self.scene = np.pad(scene, [*missing, (0, 0)], mode="symmetric")
+        # The affine map of srf_regression, which no misregistration touches
+        colours = np.hstack([self.msi, np.ones((len(spectra), 1))])
+        self.to_spectra = np.linalg.lstsq(colours, spectra, rcond=None)[0]
 
     def _trusted(self, spectra):
         return (spectra * self.start.trust) @ self.endmembers.T
@@ -89,11 +96,42 @@ class Crops:
         -------
         crop : Crop
         """
-        side, (msi_bands, bands) = len(self.inner), self.srf.shape
-        few = np.sort(rng.permutation(bands)[:_BANDS])
+        few = self._few(rng)
         columns = np.hstack([self.msi, self.spectra[:, few], self.trusted])
-        leaves = dead_leaves(side, columns, rng).reshape(side**2, -1)  # (pixels, columns)
-        sharp, truth, trusted = np.split(leaves, [msi_bands, msi_bands + len(few)], axis=1)
+        return self._seen(dead_leaves(len(self.inner), columns, rng), few, rng)
+
+    def draw_scene(self, rng):
+        """Make one crop from the HrMSI itself, turned, with the spectra that its values suggest.
+
+        Its edges and textures are the scene's own, so what looks for displacements may learn from
+        it. What is between the bands is only the affine map of
+        :func:`~hsisr_lite.baselines.srf_regression.srf_regression`, too plain to learn spectra
+        from.
+
+        Parameters
+        ----------
+        rng : numpy Generator
+
+        Returns
+        -------
+        crop : Crop
+        """
+        side, few = len(self.inner), self._few(rng)
+        down, right = (int(rng.integers(length - side + 1)) for length in self.scene.shape[:2])
+        part = self.scene[down : down + side, right : right + side]
+        part = np.rot90(part[:: rng.choice([-1, 1])], rng.integers(4))
+        spectra = np.dstack([part, np.ones((side, side))]) @ self.to_spectra
+        columns = [spectra @ self.srf.T, spectra[..., few], self._trusted(spectra)]
+        return self._seen(np.dstack(columns).astype(np.float32), few, rng)
+
+    def _few(self, rng):
+        return np.sort(rng.permutation(self.srf.shape[1])[:_BANDS])
+
+    def _seen(self, image, few, rng):
+        """The crop of an image (side, side, MSI bands and few bands and K mixtures)."""
+        side, (msi_bands, bands) = len(self.inner), self.srf.shape
+        pixels = image.reshape(side**2, -1)  # (pixels, columns)
+        sharp, truth, trusted = np.split(pixels, [msi_bands, msi_bands + len(few)], axis=1)
 
         flow = random_flow(side, side, self.misregistration, int(rng.integers(2**31)))
         reference = warp(sharp.reshape(side, side, msi_bands), flow)  # (rows, cols, msi_bands)

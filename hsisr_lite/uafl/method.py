@@ -149,7 +149,7 @@ def _run(pair, run, form, preset, misregistration, weights):
             spectra = pair.lr_hsi[pair.learnable(psf)]
             crops = Crops(
                 spectra, srf, scene.endmembers[0].numpy(), start, misregistration,
-                (noise.hsi, noise.msi), preset.crop,
+                (noise.hsi, noise.msi), preset.crop, hr_msi,
             )  # fmt: skip
             state = None if weights is None else as_writable(f"{weights}.training")
             loss = learn(scene, crops, preset.steps, run, bf16=form.bf16, checkpoint=state)

@@ -14,12 +14,15 @@ from torch.nn.functional import leaky_relu, pad
 from hsisr_lite.arrays import InputError
 from hsisr_lite.uafl import unmixing_head
 from hsisr_lite.uafl.cfda import CFDA, DCNv2, Unaligned
+from hsisr_lite.uafl.correlation import CorrelationCFDA
 from hsisr_lite.uafl.scaca import Group
 from hsisr_lite.uafl.scmf import SCMF, Concat
 from hsisr_lite.uafl.window_attention import WINDOW
 
 # What may stand in each place; a module that finds a flow is a kind of CFDA.
-ALIGNMENTS = {"cfda": CFDA, "dcnv2": DCNv2, "none": Unaligned}
+ALIGNMENTS = {
+    "cfda": CFDA, "correlation": CorrelationCFDA, "dcnv2": DCNv2, "none": Unaligned,
+}  # fmt: skip
 ATTENTIONS = ("scaca", "concat", "concat_each")
 MERGINGS = {"scmf": SCMF, "concat": Concat}
 
@@ -62,8 +65,9 @@ class UAFL(nn.Module):
         Channels of the first level, a multiple of 8.
     blocks : sequence of int
         Blocks of each level, the deepest last, going down and again coming up.
-    alignment : {"cfda", "dcnv2", "none"}
-        What aligns the reference on each level but the deepest.
+    alignment : {"cfda", "correlation", "dcnv2", "none"}
+        What aligns the reference on each level but the deepest; ``correlation`` is an extension of
+        ours, the others are rows of the paper's ablation.
     attention : {"scaca", "concat", "concat_each"}
         SCACA; or features and reference mixed pixel by pixel before each group of blocks, which
         are then not modulated by it; or before each block, without the gate as well. The paper's
@@ -176,6 +180,11 @@ class UAFL(nn.Module):
         rows, cols = abundances.shape[2:]
         return self.head(self.levels(abundances, reference)[0].decoded)[..., :rows, :cols]
 
+    def embedded(self, abundances, reference):
+        """f and g of the first level, each (batch, width, rows, cols), padded."""
+        f = leaky_relu(self.embed(padded(abundances, self.step)), 0.1)
+        return f, leaky_relu(self.embed_reference(padded(reference, self.step)), 0.1)
+
     def levels(self, abundances, reference):
         """What every module is given and makes, from which each can be asked for its maps.
 
@@ -202,8 +211,7 @@ class UAFL(nn.Module):
         """
         self._check(abundances, reference)
         inside = tuple(abundances.shape[2:])
-        f = leaky_relu(self.embed(padded(abundances, self.step)), 0.1)
-        g = leaky_relu(self.embed_reference(padded(reference, self.step)), 0.1)
+        f, g = self.embedded(abundances, reference)
         ways = [(f, g)]
         encoded, sizes = [], [inside]
         for align, encode, down, down_reference in zip(

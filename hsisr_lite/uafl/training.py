@@ -8,11 +8,14 @@ every crop: endmembers, and the mean and spread of abundances and reference.
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from hsisr_lite.arrays import InputError
+from hsisr_lite.degradation.flows import inverse_flow
 from hsisr_lite.fitting import fit, torch_device
 from hsisr_lite.tensor_files import as_writable, load_tensors, save_tensors
-from hsisr_lite.uafl.network import UAFL
+from hsisr_lite.uafl.correlation import CorrelationCFDA
+from hsisr_lite.uafl.network import UAFL, padded
 
 _RATE, _MOMENTA = 4e-3, (0.9, 0.99)
 _WARM = 50  # steps in which the rate rises
@@ -58,12 +61,16 @@ class SceneUAFL(nn.Module):
             tensor = torch.as_tensor(np.asarray(values), dtype=torch.float32)
             self.register_buffer(name, tensor.reshape(shape))  # (1, K, bands) or (1, c, 1, 1)
 
-    def change(self, abundances, reference):
-        """What is added to abundances (batch, K, rows, cols), given the reference."""
-        return self.deviation * self.network.refine(
+    def standard(self, abundances, reference):
+        """Both as the network is given them: of mean 0 and deviation 1 over the scene."""
+        return (
             (abundances - self.mean) / self.deviation,
             (reference - self.reference_mean) / self.reference_deviation,
         )
+
+    def change(self, abundances, reference):
+        """What is added to abundances (batch, K, rows, cols), given the reference."""
+        return self.deviation * self.network.refine(*self.standard(abundances, reference))
 
     def forward(self, image, reference):
         """The fused images: (batch, bands, rows, cols) and (batch, msi_bands, rows, cols)."""
@@ -92,7 +99,9 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
     .. math:: \mathcal L = \frac{\lVert \hat A E_K - (X - x) \rVert_1}{\lVert X - x \rVert_1}
 
     by Adam at a rate of 0.004 [kingma2015]_: dividing by the first image's own error makes easy and
-    hard crops count alike.
+    hard crops count alike. An alignment with a volume learns its flow beside that, from the crop's
+    known one and from that of a crop of the scene itself
+    (:meth:`~hsisr_lite.uafl.correlation.CorrelationCFDA.matching_loss`).
 
     Parameters
     ----------
@@ -112,14 +121,12 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
     """
     device = torch_device(run)
     scene.to(device).train()
+    matches = isinstance(scene.network.align[0], CorrelationCFDA)
 
     def tensor(image):
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
 
-    def loss():
-        # From torch's generator, whose state the checkpoint keeps
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
-        crop = crops.draw(rng)
+    def image_loss(crop):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             change = scene.change(tensor(crop.abundances), tensor(crop.reference)).float()
         missing = tensor(crop.missing)
@@ -127,6 +134,30 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
         made = torch.einsum("kb,nkij->nbij", e, change)
         # |A E - (X - x)| / |X - x|
         return (made - missing).abs().mean() / missing.abs().mean().clamp(min=1e-12)
+
+    def matching_loss(crop):
+        network = scene.network
+        inputs = scene.standard(tensor(crop.abundances), tensor(crop.reference))
+        with torch.no_grad():
+            levels = [network.embedded(*inputs)]
+            if len(network.align) > 1:
+                levels = [(level.features, level.reference) for level in network.levels(*inputs)]
+        # Right and down, as networks have it
+        flow = tensor(np.moveaxis(inverse_flow(crop.flow)[::-1], 0, 2).astype(np.float32))
+        flow, total = padded(flow, network.step), 0
+        for align, (f, g) in zip(network.align, levels, strict=False):  # the deepest aligns nothing
+            total = total + align.matching_loss(g, f, flow)
+            flow = avg_pool2d(flow, 2) / 2
+        return total
+
+    def loss():
+        # From torch's generator, whose state the checkpoint keeps
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
+        crop = crops.draw(rng)
+        total = image_loss(crop)
+        if matches:
+            total = total + matching_loss(crop) + matching_loss(crops.draw_scene(rng))
+        return total
 
     groups = [{"params": scene.network.parameters(), "lr": _RATE, "betas": _MOMENTA}]
     history = fit(
