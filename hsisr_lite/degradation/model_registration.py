@@ -11,7 +11,7 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import cg
 
 from hsisr_lite.degradation.estimate import psf_of
 from hsisr_lite.degradation.misregistration import seen_through, without_holes
@@ -24,7 +24,7 @@ _KNOT_EVERY = 2  # coarse pixels: what bends faster, the coarse image cannot tel
 _STEPS = 25
 _COMPONENTS = 6  # of the LrHSI, where the SRF is unknown
 _TURNS = 2  # between mixing and bending, where the SRF is unknown
-_SETTLED = 1e-5  # relative fall of the misfit that ends the steps
+_SETTLED = 1e-4  # relative fall of the misfit that ends the steps
 _BETTER = 0.99  # a softer flow must lower the misfit of unseen pixels by so much
 
 
@@ -186,7 +186,9 @@ class _Misfit:
             before = cost
             while damping < 1e6:
                 steeper = square + sparse.diags(damping * square.diagonal() + 1e-12)
-                candidate = values - spsolve(steeper.tocsc(), slope)
+                scaled = sparse.diags(1 / steeper.diagonal())
+                step, _ = cg(steeper, -slope, rtol=1e-3, maxiter=200, M=scaled)
+                candidate = values + step
                 trial, new = cost_at(candidate)
                 if new < cost:
                     values, rest, cost, damping = candidate, trial, new, max(damping / 10, 1e-7)

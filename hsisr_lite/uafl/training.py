@@ -5,6 +5,8 @@ nothing is known but the pair. What the unmixing needs is fixed once per scene, 
 every crop: endmembers, and the mean and spread of abundances and reference.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -90,7 +92,7 @@ def warm_cosine(step, steps):
     >>> warm_cosine(0, 600), round(warm_cosine(300, 600), 12), round(warm_cosine(600, 600), 12)
     (0.02, 0.5, 0.0)
     """
-    return min(1, (step + 1) / _WARM) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
+    return min(1, (step + 1) / _WARM) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
 
 
 def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
