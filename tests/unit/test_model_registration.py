@@ -15,13 +15,16 @@ from hsisr_lite.degradation.flows import (
 )
 from hsisr_lite.degradation.model_registration import register_by_model
 
-INNER = (slice(8, -8),) * 2  # what a warp brings in from outside the image, nobody can know
+INNER = (slice(12, -12),) * 2  # what a warp brings in from outside the image, nobody can know
 
 
 @pytest.fixture(scope="module")
 def pair():
-    """The embedded scene, with known sensors."""
-    return hl.simulate(hl.load_scene("synthetic"), ratio=4, blind=False)
+    """The embedded scene, with known sensors: three bands, as a colour camera has."""
+    pair = hl.simulate(hl.load_scene("synthetic"), ratio=4, sensor="worldview2", blind=False)
+    return replace(
+        pair, hr_msi=pair.hr_msi[..., [1, 2, 4]], srf=pair.srf[[1, 2, 4]], msi_wavelengths=None
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_a_registered_pair_is_left_alone(pair):
 
 
 def test_unknown_sensors_are_no_obstacle(pair):
-    """Without PSF and SRF the error stays below half a pixel in the mean, an eighth of the ratio."""
+    """Without PSF and SRF the error stays within 0.6 pixels in the mean, a seventh of the ratio."""
     seen, flow = hl.misregister(pair, "realistic", 2)
     blind = replace(seen, psf=None, srf=None)
     error = end_point_error(register_by_model(blind), inverse_flow(flow))[INNER].mean()
@@ -102,5 +105,5 @@ def test_what_holds_no_data_is_not_matched(pair):
 
 def test_flat_images_give_no_flow(pair):
     """Nothing to go by: the flow is zero, not an error and not a wild guess."""
-    flat = replace(pair, hr_msi=np.full_like(pair.hr_msi, 0.3), lr_hsi=np.full_like(pair.lr_hsi, 0.3))
-    assert np.abs(register_by_model(flat)).max() < 1e-6
+    grey = {name: np.full_like(getattr(pair, name), 0.3) for name in ("hr_msi", "lr_hsi")}
+    assert np.abs(register_by_model(replace(pair, **grey))).max() < 1e-6

@@ -46,9 +46,7 @@ def test_first_image_and_what_it_misses_add_up_to_the_truth(pair, make, draw):
     spectra = few.lr_hsi.reshape(-1, 40)
     basis = svd_subspace(few.lr_hsi, 40).basis  # all directions: abundances are the whole image
     quiet = (np.zeros(40), np.zeros(2))
-    crops = Crops(
-        spectra, few.srf, basis, make(few, few.psf), STILL, quiet, 32, few.hr_msi
-    )
+    crops = Crops(spectra, few.srf, basis, make(few, few.psf), STILL, quiet, 32, few.hr_msi)
     crop = getattr(crops, draw)(np.random.default_rng(0))
     first = crop.abundances.astype(float) @ crop.endmembers
     truth = first + crop.missing
