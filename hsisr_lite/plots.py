@@ -35,6 +35,8 @@ METHOD_STYLES = {
     "daem_published": ("#44aa99", "H"),
     "m2unet": ("#661100", "8"),
     "m2unet_published": ("#999933", "v"),
+    "uafl": ("#bb5566", "D"),
+    "uafl_published": ("#4477aa", "o"),
 }
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 
