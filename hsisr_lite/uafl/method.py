@@ -16,6 +16,7 @@ from hsisr_lite.degradation.registration import register
 from hsisr_lite.fitting import as_steps, seeded, torch_device
 from hsisr_lite.results import FusionResult
 from hsisr_lite.tensor_files import as_writable
+from hsisr_lite.uafl.cfda import CFDA
 from hsisr_lite.uafl.crops import Crops
 from hsisr_lite.uafl.network import UAFL
 from hsisr_lite.uafl.presets import LEFT_OVER, PRESETS, PUBLISHED, PUBLISHED_PRESETS, Form
@@ -61,8 +62,10 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
     Returns
     -------
     result : FusionResult
-        In the LrHSI's frame. ``history`` has ``flow``, that the reference was registered by,
-        ``start``, the first image, and ``loss`` at each step.
+        In the LrHSI's frame. ``history`` has ``flow``, that the reference was registered by;
+        ``network_flow``, that the network's first aligning module found in what was left (both
+        (2, rows, cols), down and right; None where the module finds none); ``start``, the first
+        image; and ``loss`` at each step.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def _run(pair, run, form, preset, misregistration, weights):
             loss = learn(scene, crops, preset.steps, run, bf16=form.bf16, checkpoint=state)
             if weights is not None:
                 save_scene(scene, weights)
-        image = _fused(scene, first, hr_msi, run)
+        image, network_flow = _fused(scene, first, hr_msi, run)
 
     if form.residual:
         left = lr_hsi - SpatialOperator(psf, pair.ratio).A(image)
@@ -170,7 +173,12 @@ def _run(pair, run, form, preset, misregistration, weights):
         srf=srf,
         abundances=(image @ basis.T).astype(np.float32),
         endmembers=basis,
-        history={"flow": flow, "start": first.astype(np.float32), "loss": loss},
+        history={
+            "flow": flow,
+            "network_flow": network_flow,
+            "start": first.astype(np.float32),
+            "loss": loss,
+        },
         parameters=sum(values.numel() for values in scene.parameters()),
         notes=[*notes, *notes_psf, *notes_srf],
     )
@@ -195,15 +203,23 @@ def _untrained(lr_hsi, hr_msi, form, preset):
 
 
 def _fused(scene, first, hr_msi, run):
+    """The first image with the network's change, and the flow that its first module found."""
     device = torch_device(run)
     basis = scene.endmembers[0].cpu().double().numpy()
 
     def tensor(image):
         return torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None].to(device)
 
+    abundances, reference = tensor(first @ basis.T), tensor(hr_msi)
+    align, flow = scene.network.align[0], None
     with torch.no_grad():
-        change = scene.to(device).change(tensor(first @ basis.T), tensor(hr_msi))
-    return first + change[0].permute(1, 2, 0).cpu().double().numpy() @ basis
+        change = scene.to(device).change(abundances, reference)
+        if isinstance(align, CFDA):
+            f, g = scene.network.embedded(*scene.standard(abundances, reference))
+            right_down, _ = align.flow_and_similarity(g, f)
+            rows, cols = first.shape[:2]
+            flow = right_down[0].flip(0)[:, :rows, :cols].cpu().double().numpy()
+    return first + change[0].permute(1, 2, 0).cpu().double().numpy() @ basis, flow
 
 
 def _check_fits(scene, pair, path):

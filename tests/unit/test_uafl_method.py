@@ -65,6 +65,18 @@ def test_a_change_lies_in_the_endmembers_plane(seen):
     assert np.allclose(e @ e.T, np.eye(2), atol=1e-6)
 
 
+def test_the_flow_that_the_network_found_comes_back(seen):
+    """Down and right, on the image's own pixels; the published one starts at zero."""
+    alone = {"registration": "none", "start": "bicubic", "residual": False}
+    cut = replace(seen, lr_hsi=seen.lr_hsi[:11], hr_msi=seen.hr_msi[:44])
+    assert fuse(cut, "uafl", steps=1, **alone).history["network_flow"] is None
+    one = fuse(cut, "uafl", steps=1, alignment="cfda", **alone).history["network_flow"]
+    assert one.shape == (2, 44, 48)
+    assert np.abs(one).max() < 0.1  # one step at a fiftieth of the rate
+    volume = fuse(cut, "uafl", steps=1, alignment="correlation", **alone).history["network_flow"]
+    assert np.abs(volume).max() > 0.1
+
+
 def test_the_residual_brings_back_what_the_lrhsi_saw(seen):
     """After it, the result blurred is nearer to the LrHSI than before."""
     from hsisr_lite.degradation.operators import SpatialOperator
