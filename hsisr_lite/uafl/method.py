@@ -56,8 +56,9 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
     steps : int, optional
         Default 400 (``lite``) or 10,000 (``paper``).
     weights : str or Path, optional
-        Where the trained network is kept; one that is found there is not trained again. An
-        interrupted training keeps its state beside it, and goes on from there.
+        Where the trained network is kept; one that is found there is not trained again, also one
+        that :mod:`hsisr_lite.uafl.folder` trained on other scenes. An interrupted training keeps
+        its state beside it, and goes on from there.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def _run(pair, run, form, preset, misregistration, weights):
     with seeded(run, numbers=preset.width * hr_msi[..., 0].size):
         weights = None if weights is None else Path(weights)
         if weights is not None and weights.exists():
-            scene, loss = load_scene_weights(weights), np.zeros(0)
+            scene, loss = load_scene_weights(weights, first), np.zeros(0)
             _check_fits(scene, pair, weights)
             notes.append(f"the network was read from {weights.name}, not trained.")
         else:

@@ -18,6 +18,8 @@ from hsisr_lite.fitting import fit, torch_device
 from hsisr_lite.tensor_files import as_writable, load_tensors, save_tensors
 from hsisr_lite.uafl.correlation import CorrelationCFDA
 from hsisr_lite.uafl.network import UAFL, padded
+from hsisr_lite.uafl.weights import load_weights
+from hsisr_lite.unmixing.subspace import svd_subspace
 
 _RATE, _MOMENTA = 4e-3, (0.9, 0.99)
 _WARM = 50  # steps in which the rate rises
@@ -53,12 +55,13 @@ class SceneUAFL(nn.Module):
         self.network = network
         nn.init.zeros_(network.head.weight)
         of_channel = (1, -1, 1, 1)
+        (mean, deviation), (reference_mean, reference_deviation) = abundances, reference
         for name, values, shape in (
             ("endmembers", endmembers, (1, *np.shape(endmembers))),
-            ("mean", abundances[0], of_channel),
-            ("deviation", abundances[1], of_channel),
-            ("reference_mean", reference[0], of_channel),
-            ("reference_deviation", reference[1], of_channel),
+            ("mean", mean, of_channel),
+            ("deviation", deviation, of_channel),
+            ("reference_mean", reference_mean, of_channel),
+            ("reference_deviation", reference_deviation, of_channel),
         ):
             tensor = torch.as_tensor(np.asarray(values), dtype=torch.float32)
             self.register_buffer(name, tensor.reshape(shape))  # (1, K, bands) or (1, c, 1, 1)
@@ -190,12 +193,17 @@ def save_scene(scene, path):
     save_tensors({"arguments": scene.network.arguments, "scene": weights}, as_writable(path))
 
 
-def load_scene_weights(path):
-    """The network of a file that :func:`save_scene` wrote, on the CPU, ready to fuse.
+def load_scene_weights(path, image=None):
+    """The network of a file, on the CPU, ready to fuse.
 
     Parameters
     ----------
     path : str or Path
+        Written by :func:`save_scene`; or by :func:`~hsisr_lite.uafl.weights.save_weights`, after
+        training on other scenes.
+    image : (rows, cols, bands) array, optional
+        The enlarged LrHSI, from which a network of other scenes takes what it needs: its range is
+        mapped to 0 and 1, as in that training, and its endmembers are those of this image.
 
     Returns
     -------
@@ -204,9 +212,12 @@ def load_scene_weights(path):
     Raises
     ------
     InputError
-        No such file, or one that holds something else.
+        No such file, or one that holds something else; a network of other scenes without an image,
+        or one that does not unmix.
     """
     content = load_tensors(path)
+    if image is not None and isinstance(content, dict) and "weights" in content:
+        return _of_other_scenes(load_weights(path), image, path)
     try:
         weights = content["scene"]
         known = ("mean", "deviation"), ("reference_mean", "reference_deviation")
@@ -218,4 +229,23 @@ def load_scene_weights(path):
             f"{path} holds no network of one scene ({type(error).__name__}): a file that "
             "save_scene has written is needed; name another or train again."
         ) from error
+    return scene.eval()
+
+
+def _of_other_scenes(network, image, path):
+    """x' = (x - low) / (high - low) is what such a network knows, of both images."""
+    if network.arguments["bands"] is not None:
+        raise InputError(
+            f"{path} holds a network that does not unmix: one with endmembers is needed to fuse "
+            "a pair; train with bands=None."
+        )
+    low, high = image.min(), image.max()
+    span = (high - low) or 1.0
+    basis = svd_subspace((image - low) / span, network.arguments["endmembers"]).basis
+    # x' E = (x E - low 1 E) / span, and the same for the reference, whose SRF sums to one
+    abundances = low * basis.sum(axis=1), np.full(len(basis), span)
+    msi_bands = network.arguments["msi_bands"]
+    weights = {name: values.clone() for name, values in network.state_dict().items()}
+    scene = SceneUAFL(network, basis, abundances, (np.full(msi_bands, v) for v in (low, span)))
+    network.load_state_dict(weights)
     return scene.eval()

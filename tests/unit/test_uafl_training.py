@@ -153,6 +153,26 @@ def test_a_kept_network_fuses_as_before(pair, tmp_path):
     assert torch.equal(scene.change(image, reference), again.change(image, reference))
 
 
+def test_a_network_of_other_scenes_fuses_as_it_was_trained_to(tmp_path):
+    """As UAFL.forward on both images mapped to 0 and 1, and back: float32 in another order."""
+    torch.manual_seed(1)
+    network, path = UAFL(width=8, blocks=(1, 1), alignment="none"), tmp_path / "others.pt"
+    save_weights(network, path)
+    image = 0.2 + 0.5 * np.random.default_rng(0).random((16, 24, 6))
+    reference = image[..., :3]
+    scene = load_scene_weights(path, image)
+
+    def tensor(values):
+        return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1)[None]
+
+    low, span = image.min(), image.max() - image.min()
+    with torch.no_grad():
+        fused = scene(tensor(image), tensor(reference))
+        wanted = network(tensor((image - low) / span), tensor((reference - low) / span))
+    assert torch.allclose(fused, low + span * wanted, atol=1e-4)
+    assert (fused - tensor(image)).abs().max() > 1e-2
+
+
 def test_another_file_is_refused_by_name(tmp_path):
     """A network without a scene, and one with other tensors."""
     path = tmp_path / "plain.pt"
