@@ -40,7 +40,7 @@ book: $(if $(strip $(SCENE)),scene-site,site)  ## the site in _build/html; SCENE
 
 test: $(STAMP) lint units check test-notebooks test-site  ## everything: lint, units, chapters, site
 
-test-fast: $(STAMP)  ## the units alone, in about two minutes
+test-fast: $(STAMP)  ## the units alone, in a few minutes
 	$(RUN) -m pytest -q hsisr_lite tests/unit
 
 notebooks: $(STAMP)  ## re-execute the chapters whose outputs are stale; ALL=1 for every one
