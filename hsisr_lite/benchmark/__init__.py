@@ -5,6 +5,7 @@ from pathlib import Path
 
 SECONDS = Path(__file__).with_name("seconds.json")
 M2UNET = Path(__file__).with_name("m2unet.json")
+UAFL = Path(__file__).with_name("uafl.json")
 
 
 def stored_seconds():
@@ -51,3 +52,30 @@ def stored_m2unet():
     16
     """
     return json.loads(M2UNET.read_text(encoding="utf-8"))
+
+
+def stored_uafl():
+    """What becomes of UAFL when one thing about it is changed at a time.
+
+    ``tools/sweep_uafl.py`` measured it on one core, in lesson size; a test fails when the code that
+    it measured has changed since. All PSNR are in decibels and in the LrHSI's frame.
+
+    Returns
+    -------
+    stored : dict
+        ``scene``, ``ratio``, ``sensor``, ``pixels`` (mean length of the flow), the pair; ``steps``
+        of each form, ``seeds``, and the ``few`` of the curves; ``published``, that form in the
+        settings of method ``uafl``. Each of ``cells`` has its ``form``, what ``differs`` from it,
+        ``psnr``, ``sam`` (degrees) and ``start``, the PSNR of what it started from, one number per
+        seed, and ``parameters``. ``endmembers``: PSNR by form and K. ``misregistration``, by mean
+        flow in pixels, and ``ratios``, by ratio: ``ours``, ``published``, and ``methods``, each
+        ``misregistered`` and ``registered``; ``msi_frame``, the PSNR of ``srf_regression`` against
+        the truth in the HrMSI's frame; ``left``, mean pixels that registration leaves.
+        ``versions`` and ``fingerprint`` of what was measured.
+
+    Examples
+    --------
+    >>> stored_uafl()["ratio"]
+    4
+    """
+    return json.loads(UAFL.read_text(encoding="utf-8"))

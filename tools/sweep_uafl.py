@@ -1,0 +1,437 @@
+"""Take UAFL apart at lesson size, and store the tables of chapter 15.
+
+python tools/sweep_uafl.py            measure again and store; goes on where it was interrupted
+python tools/sweep_uafl.py --check    fail when the measured code has changed since
+
+A quarter of an hour on one core. Every figure is of the last step; none is chosen by the truth.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from fingerprint import digest
+from kernel_environment import ROOT, environment
+from tqdm import tqdm
+
+# What the figures belong to: of the room uafl, all but the training on a folder
+MEASURED = (
+    "uafl/[!f]*.py",
+    "fitting.py",
+    "degradation/*.py",
+    "baselines/*.py",
+    "unmixing/subspace.py",
+    "scenes/s*.py",
+    "pixel_metrics.py",
+)
+# The flow is a realistic one, scaled to so many pixels on average.
+PAIR = {"scene": "synthetic", "ratio": 4, "sensor": "rgb", "pixels": 3.0}
+SEEDS, FEW = (0, 1, 2), (0, 1)  # of networks and flows; few where curves are far apart
+STEPS = {"published": 150, "ours": 100}
+# The published form, in the settings of method "uafl"
+AS_PUBLISHED = {
+    "registration": "none", "start": "bicubic", "alignment": "cfda", "residual": False,
+    "endmembers": 3,
+}  # fmt: skip
+# The paper's table adds one part after the other; the first row unmixes nothing at all.
+PLAIN = {"attention": "concat", "alignment": "none", "merging": "concat"}
+LADDER = {"baseline": PLAIN, "unmixing": PLAIN, "scaca": PLAIN | {"attention": "scaca"}}
+# From our form, one thing is changed at a time.
+OURS = {
+    "ours": {},
+    "four times the steps": {"steps": 4 * STEPS["ours"]},
+    "optical flow": {"registration": "optical_flow"},
+    "not registered": {"registration": "none"},
+    "bicubic start": {"start": "bicubic"},
+    "no residual": {"residual": False},
+    "no SCACA": {"attention": "concat"},
+    "no SCMF": {"merging": "concat"},
+}
+ENDMEMBERS = {"ours": (1, 2, 3, 6, 10), "published": (1, 3, 10)}
+PIXELS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
+RATIOS = (4, 8, 16)
+UNFINISHED = ROOT / "_build" / "uafl_unfinished.json"
+
+
+def cells():
+    """Name to (form, what differs from it); every alignment that the network knows has its row."""
+    from hsisr_lite.uafl.network import ALIGNMENTS
+    from hsisr_lite.uafl.presets import Form
+
+    ladder = LADDER | {
+        name: {"merging": "concat", "alignment": name} for name in ALIGNMENTS if name != "none"
+    }
+    kinds = ("none", "cfda", "correlation")
+    own = {
+        f"{name} inside": {"alignment": name}
+        for name in ALIGNMENTS
+        if name in kinds and name != Form().alignment
+    }
+    rows = {name: ("published", told) for name, told in (ladder | {"full": {}}).items()}
+    return rows | {name: ("ours", told) for name, told in (OURS | own).items()}
+
+
+def taken():
+    """One digest over the source of everything that was measured, and over the settings."""
+    package = ROOT / "hsisr_lite"
+    files = {
+        path.relative_to(package).as_posix() for part in MEASURED for path in package.glob(part)
+    }
+    sources = [f"{name} {digest((package / name).read_bytes())}" for name in sorted(files)]
+    settings = (
+        PAIR, SEEDS, FEW, STEPS, AS_PUBLISHED, LADDER, OURS, ENDMEMBERS, PIXELS, RATIOS,
+    )  # fmt: skip
+    return digest("\n".join([*sources, json.dumps(settings)]))
+
+
+def classical():
+    """The names of chapter 05's methods."""
+    import hsisr_lite as hl
+
+    trained = ("daem", "m2unet", "uafl")
+    return [name for name in hl.methods() if not name.startswith(trained)]
+
+
+class Observed:
+    """The pair of one ratio, and what flows make of it, each made once."""
+
+    def __init__(self, ratio, side=None):
+        import hsisr_lite as hl
+        from hsisr_lite.uafl.scene_folder import rgb_table
+
+        scene = hl.load_scene(PAIR["scene"])
+        widths = {key: value for key, value in scene.meta.items() if key == "fwhm"}
+        part = hl.Scene("part", scene.cube[:side, :side], scene.wavelengths, meta=widths)
+        self.pair = hl.simulate(part, ratio, rgb_table(), blind=False)
+        self.truth, self.kept = part.cube, {}
+
+    def flow(self, pixels, seed):
+        """A realistic flow, scaled to a mean length."""
+        from hsisr_lite.degradation.misregistration import random_flow
+
+        flow = random_flow(*self.truth.shape[:2], "realistic", seed)
+        return pixels / np.hypot(*flow).mean() * flow
+
+    def seen(self, pixels, seed):
+        """The pair whose reference is seen through that flow."""
+        import hsisr_lite as hl
+
+        return hl.misregister(self.pair, self.flow(pixels, seed))[0]
+
+    def registered(self, pixels, seed, by="model"):
+        """That pair, registered, and the flow that did it: several cells share them."""
+        import hsisr_lite as hl
+
+        if (pixels, seed, by) not in self.kept:
+            self.kept[pixels, seed, by] = hl.register(self.seen(pixels, seed), by=by)
+        return self.kept[pixels, seed, by]
+
+    def ours(self, pixels, seed, told):
+        """Method ``uafl``, on the shared registered pair."""
+        import hsisr_lite as hl
+        from hsisr_lite.uafl.presets import LEFT_OVER
+
+        told = {"registration": "model", "steps": STEPS["ours"], **told}
+        pair = self.seen(pixels, seed)
+        if told["registration"] != "none":
+            pair, _ = self.registered(pixels, seed, told["registration"])
+            told |= {"registration": "none", "misregistration": LEFT_OVER}
+        return hl.fuse(pair, "uafl", seed=seed, progress=False, **told)
+
+    def cell(self, pixels, seed, name, told):
+        """Scores of a row, and of the image that it started from."""
+        form = cells()[name][0]
+        steps = STEPS[form]
+        if name == "baseline":
+            bands = self.truth.shape[2]
+            made = on_basis(self.seen(pixels, seed), np.eye(bands), told, steps, seed)
+        elif form == "published":
+            made = self.ours(pixels, seed, AS_PUBLISHED | {"steps": steps} | told)
+        else:
+            made = self.ours(pixels, seed, told)
+        return {
+            **self.scores(made.hr_hsi),
+            "start": self.scores(made.history["start"])["psnr"],
+            "parameters": made.parameters,
+        }
+
+    def published(self, seed):
+        """PSNR at all misregistrations of one training: its crops do not hang on the reference."""
+        import hsisr_lite as hl
+
+        told = {"seed": seed, "steps": STEPS["published"], "progress": False}
+        with TemporaryDirectory() as folder:
+            weights = Path(folder) / "weights.pt"
+            lengths = [PAIR["pixels"], *(p for p in PIXELS if p != PAIR["pixels"])]
+            made = {
+                str(pixels): hl.fuse(
+                    self.seen(pixels, seed), "uafl_published", weights=weights, **told
+                )
+                for pixels in lengths
+            }
+        return {str(pixels): self.scores(made[str(pixels)].hr_hsi)["psnr"] for pixels in PIXELS}
+
+    def classics(self, pixels, seed):
+        """PSNR of the methods of chapter 05, misregistered and registered."""
+        import hsisr_lite as hl
+        from hsisr_lite.degradation.flows import warp
+
+        flow, seen = self.flow(pixels, seed), self.seen(pixels, seed)
+        registered, back = self.registered(pixels, seed)
+        found = {}
+        for name in classical():
+            images = [
+                hl.fuse(pair, name, seed=seed, progress=False).hr_hsi for pair in (seen, registered)
+            ]
+            found[name] = [self.scores(image)["psnr"] for image in images]
+            if name == "srf_regression":  # it answers in the frame of the MSI
+                there = self.scores(images[0], warp(self.truth, flow))["psnr"]
+        # f(p + v(p)) + v(p): how far from its place each pixel still is
+        left = back + np.stack([warp(part, back) for part in flow])
+        return {
+            "methods": found,
+            "msi_frame": there,
+            "left": round(float(np.hypot(*left).mean()), 4),
+        }
+
+    def scores(self, image, truth=None):
+        """PSNR in decibels and SAM in degrees."""
+        from hsisr_lite.metrics import psnr, sam
+
+        truth = self.truth if truth is None else truth
+        return {
+            "psnr": round(float(psnr(truth, image)), 4),
+            "sam": round(float(sam(truth, image)), 4),
+        }
+
+
+def on_basis(pair, basis, told, steps, seed):
+    """The published training with other endmembers; one per band unmixes nothing."""
+    from hsisr_lite.budget import Run
+    from hsisr_lite.degradation.noise import estimate_noise
+    from hsisr_lite.fitting import seeded
+    from hsisr_lite.results import FusionResult
+    from hsisr_lite.uafl.crops import Crops
+    from hsisr_lite.uafl.network import UAFL
+    from hsisr_lite.uafl.presets import PUBLISHED_PRESETS
+    from hsisr_lite.uafl.start import bicubic_start
+    from hsisr_lite.uafl.training import SceneUAFL, learn
+
+    preset, run = PUBLISHED_PRESETS["lite"], Run(seed=seed)
+    start, noise = bicubic_start(pair, pair.psf), estimate_noise(pair, pair.psf)
+    first = start.image(pair.hr_msi, pair.lr_hsi)
+    spectra = pair.lr_hsi.reshape(-1, pair.lr_hsi.shape[2])  # (coarse pixels, bands)
+    reference = pair.hr_msi.reshape(-1, pair.hr_msi.shape[2])  # (pixels, msi_bands)
+    abundances = spectra.astype(np.float64) @ basis.T
+    with seeded(run, numbers=preset.width * len(reference)):
+        network = UAFL(reference.shape[1], len(basis), preset.width, preset.blocks, **told)
+        units = [
+            (values.mean(axis=0), values.std(axis=0))
+            for values in (abundances, reference.astype(np.float64))
+        ]
+        scene = SceneUAFL(network, basis, *units)
+        crops = Crops(
+            spectra[pair.learnable(pair.psf).ravel()], pair.srf, basis.astype(np.float32), start,
+            "realistic", (noise.hsi, noise.msi), preset.crop, pair.hr_msi,
+        )  # fmt: skip
+        learn(scene, crops, steps, run)
+        image = first + _change(scene, first @ basis.T, pair.hr_msi) @ basis
+    learned = sum(values.numel() for values in scene.parameters())
+    return FusionResult.of(pair, image, parameters=learned, history={"start": first})
+
+
+def _change(scene, abundances, reference):
+    import torch
+
+    def tensor(image):
+        return torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
+
+    with torch.no_grad():
+        change = scene.change(tensor(abundances), tensor(reference))
+    return change[0].permute(1, 2, 0).double().numpy()
+
+
+def plan():
+    """Every piece of work: its name, the ratio, and a function that is given the pair."""
+    base, ratio, work = PAIR["pixels"], PAIR["ratio"], {}
+    for name, (_, told) in cells().items():
+        for seed in SEEDS:
+            work[f"cell/{name}/{seed}"] = (
+                ratio,
+                (lambda pair, seed=seed, name=name, told=told: pair.cell(base, seed, name, told)),
+            )
+    for name, form in (("ours", "ours"), ("full", "published")):
+        for count in ENDMEMBERS[form]:
+            for seed in FEW:
+                told = {"endmembers": count}
+                work[f"endmembers/{form}/{count}/{seed}"] = (
+                    ratio,
+                    (
+                        lambda pair, seed=seed, name=name, told=told: pair.cell(
+                            base, seed, name, told
+                        )
+                    ),
+                )
+    for seed in FEW:
+        work[f"published/{seed}"] = ratio, lambda pair, seed=seed: pair.published(seed)
+        for pixels in PIXELS:
+            work[f"pixels/{pixels}/ours/{seed}"] = (
+                ratio,
+                (lambda pair, seed=seed, pixels=pixels: pair.cell(pixels, seed, "ours", {})),
+            )
+            work[f"pixels/{pixels}/classics/{seed}"] = (
+                ratio,
+                (lambda pair, seed=seed, pixels=pixels: pair.classics(pixels, seed)),
+            )
+    for factor in RATIOS:
+        for seed in FEW:
+            for name in ("ours", "full"):
+                work[f"ratio/{factor}/{name}/{seed}"] = (
+                    factor,
+                    (lambda pair, seed=seed, name=name: pair.cell(base, seed, name, {})),
+                )
+            work[f"ratio/{factor}/classics/{seed}"] = (
+                factor,
+                (lambda pair, seed=seed: pair.classics(base, seed)),
+            )
+    return work
+
+
+def same_as():
+    """Pieces that are a piece measured before, by another name."""
+    from hsisr_lite.uafl.presets import PRESETS, PUBLISHED_PRESETS
+
+    base, twins = PAIR["pixels"], {}
+    usual = {"ours": PRESETS["lite"].endmembers, "published": PUBLISHED_PRESETS["lite"].endmembers}
+    for seed in FEW:
+        for form, name in (("ours", "ours"), ("published", "full")):
+            twins[f"endmembers/{form}/{usual[form]}/{seed}"] = f"cell/{name}/{seed}"
+            twins[f"ratio/{PAIR['ratio']}/{name}/{seed}"] = f"cell/{name}/{seed}"
+        twins[f"pixels/{base}/ours/{seed}"] = f"cell/ours/{seed}"
+        twins[f"ratio/{PAIR['ratio']}/classics/{seed}"] = f"pixels/{base}/classics/{seed}"
+    return twins
+
+
+def measure():
+    """The content of the file; what an interrupted run has measured is not measured again."""
+    import torch
+
+    stamp, done, pairs, twins = taken(), {}, {}, same_as()
+    if UNFINISHED.exists():
+        state = json.loads(UNFINISHED.read_text(encoding="utf-8"))
+        done = state["done"] if state["fingerprint"] == stamp else {}
+    work = plan()
+    with tqdm(total=len(work), initial=len(done), unit="piece") as bar:
+        for name in (name for name in work if name not in done):
+            bar.set_description(name)
+            ratio, piece = work[name]
+            if twins.get(name) in done:
+                done[name] = done[twins[name]]
+            else:
+                if ratio not in pairs:
+                    pairs.clear()  # one at a time is enough
+                    pairs[ratio] = Observed(ratio)
+                done[name] = piece(pairs[ratio])
+            UNFINISHED.parent.mkdir(exist_ok=True)
+            UNFINISHED.write_text(json.dumps({"fingerprint": stamp, "done": done}))
+            bar.update()
+    return {
+        **PAIR,
+        "steps": STEPS,
+        "seeds": SEEDS,
+        "few": FEW,
+        "published": AS_PUBLISHED,
+        **tables(done),
+        "versions": {"numpy": np.__version__, "torch": torch.__version__.split("+")[0]},
+        "fingerprint": stamp,
+    }
+
+
+def tables(done):
+    """What was measured, seeds side by side."""
+
+    def seeds(prefix, which, key="psnr"):
+        return [done[f"{prefix}/{seed}"][key] for seed in which]
+
+    def against(prefix, ours, published):
+        found = [done[f"{prefix}/classics/{seed}"] for seed in FEW]
+        methods = {
+            name: {
+                state: [one["methods"][name][i] for one in found]
+                for i, state in enumerate(("misregistered", "registered"))
+            }
+            for name in found[0]["methods"]
+        }
+        return {
+            "ours": ours,
+            "published": published,
+            "methods": methods,
+            "msi_frame": [one["msi_frame"] for one in found],
+            "left": [one["left"] for one in found],
+        }
+
+    rows = {}
+    for name, (form, told) in cells().items():
+        scores = {key: seeds(f"cell/{name}", SEEDS, key) for key in ("psnr", "sam", "start")}
+        learned = done[f"cell/{name}/{SEEDS[0]}"]["parameters"]
+        rows[name] = {"form": form, "differs": told, **scores, "parameters": learned}
+    return {
+        "cells": rows,
+        "endmembers": {
+            form: {str(count): seeds(f"endmembers/{form}/{count}", FEW) for count in counts}
+            for form, counts in ENDMEMBERS.items()
+        },
+        "misregistration": {
+            str(pixels): against(
+                f"pixels/{pixels}",
+                seeds(f"pixels/{pixels}/ours", FEW),
+                [done[f"published/{seed}"][str(pixels)] for seed in FEW],
+            )
+            for pixels in PIXELS
+        },
+        "ratios": {
+            str(ratio): against(
+                f"ratio/{ratio}",
+                seeds(f"ratio/{ratio}/ours", FEW),
+                seeds(f"ratio/{ratio}/full", FEW),
+            )
+            for ratio in RATIOS
+        },
+    }
+
+
+def main(arguments=None):
+    """Measure and store, or check; return the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true")
+    what.add_argument("--here", action="store_true", help="in this process, as it is set up")
+    options = parser.parse_args(arguments)
+    if not (options.check or options.here):  # a process with one thread, as chapters have
+        one_thread = environment()
+        one_thread.pop("TQDM_DISABLE")
+        return subprocess.call([sys.executable, __file__, "--here"], env=one_thread)
+    sys.path.insert(0, str(ROOT))
+    from hsisr_lite.benchmark import UAFL, stored_uafl
+
+    if options.here:
+        text = json.dumps(measure(), indent=1) + "\n"
+        temporary = UAFL.with_suffix(".part")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, UAFL)
+        UNFINISHED.unlink(missing_ok=True)
+    elif stored_uafl()["fingerprint"] != taken():
+        print("uafl.json is stale: run python tools/sweep_uafl.py.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
