@@ -221,7 +221,7 @@ def test_it_learns_with_mixed_precision():
         ({"blocks": (1,)}, r"blocks is \(1,\): two whole numbers or more"),
         ({"blocks": 3}, "blocks is 3"),
         ({"blocks": (1, 0)}, "a number of blocks is 0"),
-        ({"alignment": "flow"}, "alignment is 'flow': one of 'cfda', 'dcnv2', 'none'"),
+        ({"alignment": "flow"}, "alignment is 'flow': one of 'cfda', 'correlation', 'dcnv2'"),
         ({"attention": None}, "attention is None: one of 'scaca', 'concat', 'concat_each'"),
         ({"merging": "add"}, "merging is 'add': one of 'scmf', 'concat'"),
         ({"swapped_flow": True, "alignment": "none"}, "swapped_flow is True with alignment 'none'"),
