@@ -34,10 +34,9 @@ def crops_of(pair, make, misregistration=STILL, noise=(0.0, 0.0), size=32):
 @pytest.mark.parametrize("make", [bicubic_start, affine_start])
 @pytest.mark.parametrize("draw", ["draw", "draw_scene"])
 def test_first_image_and_what_it_misses_add_up_to_the_truth(pair, make, draw):
-    """The crop's bands of the truth are x + missing, and x has the stated abundances.
+    """Seen through the SRF, x + missing is the reference, where nothing has moved.
 
-    With as many directions as bands seen, x = A E on the few bands is not available from K = 4; so
-    the reference decides: through the SRF the truth must give it, where every band is drawn.
+    With 40 bands each crop shows them all, and with K = 40 the abundances hold the whole of x.
     """
     few = hl.ObservedPair(
         pair.lr_hsi[..., :40], pair.hr_msi[..., :2], 4, pair.wavelengths[:40],
