@@ -6,19 +6,14 @@ python tools/sweep_m2unet.py --check    fail when the measured code has changed 
 A quarter of an hour on one core. Every figure is of the last step; none is chosen by the truth.
 """
 
-import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
 
 import numpy as np
-from fingerprint import digest
-from kernel_environment import ROOT, environment
-from tqdm import tqdm
+from kernel_environment import ROOT
+from sweep import command, fingerprint, run_pieces, versions
 
 # What the figures belong to
 MEASURED = (
@@ -69,16 +64,11 @@ UNFINISHED = ROOT / "_build" / "m2unet_unfinished.json"
 
 def taken():
     """One digest over the source of everything that was measured, and over the settings."""
-    package = ROOT / "hsisr_lite"
-    files = {
-        path.relative_to(package).as_posix() for part in MEASURED for path in package.glob(part)
-    }
-    sources = [f"{name} {digest((package / name).read_bytes())}" for name in sorted(files)]
     settings = (
         PAIR, STEPS, FEATURES, SEEDS, CELLS, FACTORS, FACTOR_CROP, FACTOR_STEPS, SPEEDS,
         SPEED_FEATURES,
     )  # fmt: skip
-    return digest("\n".join([*sources, json.dumps(settings)]))
+    return fingerprint(ROOT, MEASURED, settings)
 
 
 class Observed:
@@ -229,10 +219,7 @@ def measure():
 
     from hsisr_lite.m2unet.presets import PUBLISHED, has_bf16
 
-    stamp, done, pairs = taken(), {}, {}
-    if UNFINISHED.exists():
-        state = json.loads(UNFINISHED.read_text(encoding="utf-8"))
-        done = state["done"] if state["fingerprint"] == stamp else {}
+    stamp, pairs = taken(), {}
 
     def pair(name, *told):
         if name not in pairs:
@@ -241,13 +228,7 @@ def measure():
         return pairs[name]
 
     work = plan()
-    with tqdm(total=len(work), initial=len(done), unit="piece") as bar:
-        for name in (name for name in work if name not in done):
-            bar.set_description(name)
-            done[name] = work[name](pair)
-            UNFINISHED.parent.mkdir(exist_ok=True)
-            UNFINISHED.write_text(json.dumps({"fingerprint": stamp, "done": done}))
-            bar.update()
+    done = run_pieces(work, lambda name, _: work[name](pair), UNFINISHED, stamp)
 
     def seeds(prefix):
         rows = [done[f"{prefix}/{seed}"] for seed in SEEDS]
@@ -273,38 +254,11 @@ def measure():
         },
         "step_time": {str(features): done[f"speed/{features}"] for features in SPEED_FEATURES},
         "bf16_in_hardware": has_bf16(torch.device("cpu")),
-        "versions": {"numpy": np.__version__, "torch": torch.__version__.split("+")[0]},
+        "versions": versions(),
         "fingerprint": stamp,
     }
 
 
-def main(arguments=None):
-    """Measure and store, or check; return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true")
-    what.add_argument("--here", action="store_true", help="in this process, as it is set up")
-    options = parser.parse_args(arguments)
-    if not (options.check or options.here):  # a process with one thread, as chapters have
-        one_thread = environment()
-        one_thread.pop("TQDM_DISABLE")
-        return subprocess.call([sys.executable, __file__, "--here"], env=one_thread)
-    sys.path.insert(0, str(ROOT))
-    from hsisr_lite.benchmark import M2UNET, stored_m2unet
-
-    if options.here:
-        text = json.dumps(measure(), indent=1) + "\n"
-        temporary = M2UNET.with_suffix(".part")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, M2UNET)
-        UNFINISHED.unlink(missing_ok=True)
-    elif stored_m2unet()["fingerprint"] != taken():
-        print("m2unet.json is stale: run python tools/sweep_m2unet.py.", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    stored = ROOT / "hsisr_lite" / "benchmark" / "m2unet.json"
+    sys.exit(command(__file__, stored, measure, taken, UNFINISHED))

@@ -6,18 +6,13 @@ python tools/sweep_uafl.py --check    fail when the measured code has changed si
 A quarter of an hour on one core. Every figure is of the last step; none is chosen by the truth.
 """
 
-import argparse
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from fingerprint import digest
-from kernel_environment import ROOT, environment
-from tqdm import tqdm
+from kernel_environment import ROOT
+from sweep import command, fingerprint, run_pieces, versions
 
 # What the figures belong to: of the room uafl, all but the training on a folder
 MEASURED = (
@@ -78,15 +73,10 @@ def cells():
 
 def taken():
     """One digest over the source of everything that was measured, and over the settings."""
-    package = ROOT / "hsisr_lite"
-    files = {
-        path.relative_to(package).as_posix() for part in MEASURED for path in package.glob(part)
-    }
-    sources = [f"{name} {digest((package / name).read_bytes())}" for name in sorted(files)]
     settings = (
         PAIR, SEEDS, FEW, STEPS, AS_PUBLISHED, LADDER, OURS, ENDMEMBERS, PIXELS, RATIOS,
     )  # fmt: skip
-    return digest("\n".join([*sources, json.dumps(settings)]))
+    return fingerprint(ROOT, MEASURED, settings)
 
 
 def classical():
@@ -319,27 +309,18 @@ def same_as():
 
 def measure():
     """The content of the file; what an interrupted run has measured is not measured again."""
-    import torch
+    stamp, pairs, twins, work = taken(), {}, same_as(), plan()
 
-    stamp, done, pairs, twins = taken(), {}, {}, same_as()
-    if UNFINISHED.exists():
-        state = json.loads(UNFINISHED.read_text(encoding="utf-8"))
-        done = state["done"] if state["fingerprint"] == stamp else {}
-    work = plan()
-    with tqdm(total=len(work), initial=len(done), unit="piece") as bar:
-        for name in (name for name in work if name not in done):
-            bar.set_description(name)
-            ratio, piece = work[name]
-            if twins.get(name) in done:
-                done[name] = done[twins[name]]
-            else:
-                if ratio not in pairs:
-                    pairs.clear()  # one at a time is enough
-                    pairs[ratio] = Observed(ratio)
-                done[name] = piece(pairs[ratio])
-            UNFINISHED.parent.mkdir(exist_ok=True)
-            UNFINISHED.write_text(json.dumps({"fingerprint": stamp, "done": done}))
-            bar.update()
+    def one(name, done):
+        if twins.get(name) in done:
+            return done[twins[name]]
+        ratio, piece = work[name]
+        if ratio not in pairs:
+            pairs.clear()  # one at a time is enough
+            pairs[ratio] = Observed(ratio)
+        return piece(pairs[ratio])
+
+    done = run_pieces(work, one, UNFINISHED, stamp)
     return {
         **PAIR,
         "steps": STEPS,
@@ -347,7 +328,7 @@ def measure():
         "few": FEW,
         "published": AS_PUBLISHED,
         **tables(done),
-        "versions": {"numpy": np.__version__, "torch": torch.__version__.split("+")[0]},
+        "versions": versions(),
         "fingerprint": stamp,
     }
 
@@ -405,33 +386,6 @@ def tables(done):
     }
 
 
-def main(arguments=None):
-    """Measure and store, or check; return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true")
-    what.add_argument("--here", action="store_true", help="in this process, as it is set up")
-    options = parser.parse_args(arguments)
-    if not (options.check or options.here):  # a process with one thread, as chapters have
-        one_thread = environment()
-        one_thread.pop("TQDM_DISABLE")
-        return subprocess.call([sys.executable, __file__, "--here"], env=one_thread)
-    sys.path.insert(0, str(ROOT))
-    from hsisr_lite.benchmark import UAFL, stored_uafl
-
-    if options.here:
-        text = json.dumps(measure(), indent=1) + "\n"
-        temporary = UAFL.with_suffix(".part")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, UAFL)
-        UNFINISHED.unlink(missing_ok=True)
-    elif stored_uafl()["fingerprint"] != taken():
-        print("uafl.json is stale: run python tools/sweep_uafl.py.", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    stored = ROOT / "hsisr_lite" / "benchmark" / "uafl.json"
+    sys.exit(command(__file__, stored, measure, taken, UNFINISHED))

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 from scipy.sparse.linalg import cg
 
 from hsisr_lite.degradation.estimate import psf_of
+from hsisr_lite.degradation.flows import warp
 from hsisr_lite.degradation.misregistration import seen_through, without_holes
 from hsisr_lite.degradation.operators import SpatialOperator
 from hsisr_lite.degradation.psf import gaussian_psf
@@ -25,6 +26,7 @@ _STEPS = 25
 _COMPONENTS = 6  # of the LrHSI, where the SRF is unknown
 _TURNS = 2  # between mixing and bending, where the SRF is unknown
 _SETTLED = 1e-4  # relative fall of the misfit that ends the steps
+_MISSING = 0.1  # of the PSF's weight may fall on no data: none at all would cost the border
 _BETTER = 0.99  # a softer flow must lower the misfit of unseen pixels by so much
 
 
@@ -38,7 +40,8 @@ def register_by_model(pair):
     blurred less and less [lucas1981]_, then what is left as cubic B-splines with a knot every
     second coarse pixel [rueckert1999]_. D holds the standard deviation of each band of
     :math:`Y S^\top`, n counts the values, E is the bending energy of the knots, and
-    :math:`\lambda` falls as long as coarse pixels that were left out are explained better.
+    :math:`\lambda` is the weight that explains coarse pixels best that were left out. Coarse
+    pixels that fall on no data, or beyond the edge of the bent image, do not count.
 
     An unknown SRF is not needed: in place of :math:`Y S^\top` stands, at every blur anew, the
     affine mix of the LrHSI's first principal components that is nearest to what the bent HrMSI
@@ -77,7 +80,6 @@ def register_by_model(pair):
 
 def _solve(pair, psf):
     rows, cols, ratio = *pair.hr_msi.shape[:2], pair.ratio
-    inside = pair.learnable(psf)
     msi = without_holes(pair.hr_msi, pair.hr_valid).astype(np.float64)
     hsi = without_holes(pair.lr_hsi, pair.lr_valid).astype(np.float64)
     blur = SpatialOperator(psf, ratio).matrix(rows, cols)
@@ -85,9 +87,11 @@ def _solve(pair, psf):
     parts = None if pair.srf is not None else _principal(hsi)
 
     def misfit_at(sigma, flow):
-        sharp = _Misfit(_soft(msi, sigma * ratio), None, blur, inside)
-        target = known if parts is None else _mixed(_soft(parts, sigma), sharp.seen(flow))
-        return sharp.against(target if parts is not None else _soft(known, sigma))
+        inside = _inside(pair, psf, flow)
+        misfit = _Misfit(_soft(msi, sigma * ratio), blur, inside)
+        if parts is None:
+            return misfit.against(_soft(known, sigma))
+        return misfit.against(_mixed(_soft(parts, sigma), misfit.seen(flow), inside))
 
     flow, values = np.zeros((2, rows, cols)), np.zeros(6)
     affine = _affine_basis(rows, cols)
@@ -118,19 +122,39 @@ def _principal(hsi):
     return (centred @ few).reshape(*hsi.shape[:2], -1)  # (rows, cols, few)
 
 
-def _mixed(parts, seen):
-    """The affine mix of the parts that is nearest to what is seen, both (rows, cols, ...)."""
-    known = np.dstack([parts, np.ones(parts.shape[:2])]).reshape(-1, parts.shape[2] + 1)  # pixels
-    weights, *_ = np.linalg.lstsq(known, seen.reshape(len(known), -1), rcond=None)  # (pixels, m)
-    return (known @ weights).reshape(seen.shape)  # (rows, cols, msi_bands)
+def _mixed(parts, seen, inside):
+    """The affine mix of the parts that is nearest ``inside`` to what is seen, all (rows, cols)."""
+    known = np.dstack([parts, np.ones(inside.shape)])  # (rows, cols, few + 1)
+    weights, *_ = np.linalg.lstsq(known[inside], seen[inside], rcond=None)
+    return known @ weights
+
+
+def _inside(pair, psf, flow):
+    """(coarse rows, coarse cols) bool: data in both images once the HrMSI is bent.
+
+    Beyond its edge the HrMSI repeats its last pixel, which is no data. Where less than half of the
+    pixels are left, the flow is no guide, and those of the unbent image stand in.
+    """
+    rows, cols = pair.hr_msi.shape[:2]
+    down, right = np.mgrid[:rows, :cols] + flow
+    missing = (np.abs(down - (rows - 1) / 2) > rows / 2) | (
+        np.abs(right - (cols - 1) / 2) > cols / 2
+    )
+    if pair.hr_valid is not None:
+        missing |= warp((~pair.hr_valid).astype(np.float64), flow, order=1) > 1e-6
+    unbent = pair.learnable(psf)
+    share = SpatialOperator(psf, pair.ratio).A(missing[..., None].astype(np.float64))[..., 0]
+    bent = share <= _MISSING
+    if pair.lr_valid is not None:
+        bent &= pair.lr_valid
+    return bent if 2 * bent.sum() >= unbent.sum() else unbent
 
 
 class _Misfit:
     """P (Z o (id + v)) - Y S^T at the coarse pixels ``inside``, and how it changes with v."""
 
-    def __init__(self, msi, target, blur, inside):
+    def __init__(self, msi, blur, inside):
         self.shape, self.blur, self.inside = msi.shape[:2], blur, inside
-        self.target, self.scale = target, 1.0
         self.at = np.mgrid[: self.shape[0], : self.shape[1]].astype(np.float64)
         bands = np.moveaxis(msi, 2, 0)
         # Coefficients of the cubic splines through each band, and through its slopes
@@ -199,17 +223,29 @@ class _Misfit:
         return values, np.mean(rest**2)
 
     def best_stiffness(self, basis, bending, start):
-        """The softest of ``_STIFFNESS`` that still helps coarse pixels that it has not seen."""
+        """Of ``_STIFFNESS`` the one that best explains coarse pixels not seen, each half in turn.
+
+        None where none of them beats ``start``. All are tried: that the stiffest does not help says
+        nothing of the softer ones.
+        """
         even = np.indices(self.inside.shape).sum(axis=0) % 2 == 0
-        learn, test = self._with(inside=self.inside & even), self._with(inside=self.inside & ~even)
-        values = np.zeros(2 * basis.shape[1])
-        best, least = None, np.mean(test.rest(start) ** 2) if test.inside.any() else 0.0
-        for weight in _STIFFNESS if least > 0 and learn.inside.any() else ():
-            values, _ = learn.minimise(basis, values, weight * bending, start)
-            left = np.mean(test.rest(start + _flow_of(basis, values, *self.shape)) ** 2)
-            if left > _BETTER * least:
-                break
-            best, least = weight, left
+        halves = [self._with(inside=self.inside & half) for half in (even, ~even)]
+        if not all(half.inside.any() for half in halves):
+            return None
+        values = [np.zeros(2 * basis.shape[1])] * 2
+        best, least = None, sum(np.mean(half.rest(start) ** 2) for half in halves)
+        for weight in _STIFFNESS if least > 0 else ():
+            values = [
+                half.minimise(basis, known, weight * bending, start)[0]
+                for half, known in zip(halves, values, strict=True)
+            ]
+            flows = [start + _flow_of(basis, known, *self.shape) for known in values]
+            left = sum(
+                np.mean(unseen.rest(flow) ** 2)
+                for unseen, flow in zip(halves[::-1], flows, strict=True)
+            )
+            if left < _BETTER * least:
+                best, least = weight, left
         return best
 
     def _with(self, **changed):

@@ -24,11 +24,12 @@ def register(pair, by="model"):
     Parameters
     ----------
     pair : ObservedPair
-        An unknown PSF or SRF is estimated from the pair as it stands. Misalignment goes into these
-        estimates, so a pair whose sensors are known registers better.
+        One whose sensors are known registers better.
     by : {"model", "optical_flow"}
-        ``model`` minimises :math:`\lVert P \tilde Z - Y S^\top \rVert^2` over smooth flows;
-        ``optical_flow`` runs an affine fit and TV-L1 on two images made to look alike.
+        ``model`` minimises :math:`\lVert P \tilde Z - Y S^\top \rVert^2` over smooth flows; an
+        unknown SRF it does without, and an unknown PSF it estimates once the pair is registered.
+        ``optical_flow`` runs an affine fit and TV-L1 on two images made to look alike; what is
+        unknown it estimates from the pair as it stands, misaligned.
 
     Returns
     -------

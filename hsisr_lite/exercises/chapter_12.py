@@ -21,7 +21,7 @@ def corner_moves(distance):
     """
     distance = _number(distance)
     reach, angle = np.hypot(100, 100), np.deg2rad(0.5)
-    if _close(distance, reach * angle):
+    if _rounds(distance, reach * angle, decimals=1):
         return Right("Half a degree sounds like nothing, and is more than a pixel in the corners.")
     wrong_turns = {
         reach * 0.5: "Half a degree is not half a radian: times pi / 180.",
@@ -37,9 +37,11 @@ def corner_moves(distance):
     for answer, reveals in wrong_turns.items():
         if _close(distance, answer):
             raise WrongAnswer(reveals)
+    if abs(distance - reach * angle) < 0.1 * reach * angle:
+        raise WrongAnswer("That is near: round only at the end, and give two decimals.")
     raise WrongAnswer(
-        "The corner runs along an arc about the centre: its length is the distance to the centre "
-        "times the angle in radians."
+        "The distance from the centre to the corner, in pixels, times the angle, in radians, is "
+        "the way of the corner."
     )
 
 
@@ -105,7 +107,7 @@ def furrow_snr(decibels):
     decibels = _number(decibels)
     larger = 2 * np.sin(np.pi * 0.5 / 8)
     right = -20 * np.log10(larger)
-    if abs(decibels - right) < 0.06:
+    if _rounds(decibels, right, decimals=0):
         return Right("At twice the period it would be 6 dB more: fine detail pays first.")
     wrong_turns = {
         -right: "The sign: the furrows are larger than the error, so the ratio is above 0 dB.",
@@ -126,6 +128,8 @@ def furrow_snr(decibels):
     for answer, reveals in wrong_turns.items():
         if abs(decibels - answer) < 0.06:
             raise WrongAnswer(reveals)
+    if abs(decibels - right) < 0.5:
+        raise WrongAnswer("That is near: round only at the end, and take the sine as it is.")
     raise WrongAnswer(
         "The error's amplitude is 2 sin(pi d / T) times the signal's, with d = 0.5 and T = 8; the "
         "ratio of mean squares is that, squared and turned over."
@@ -139,8 +143,14 @@ def _number(answer):
         raise WrongAnswer("write one number.") from None
 
 
+def _rounds(value, right, decimals):
+    """Whether the value is right, rounded to so many decimals or to more of them."""
+    rounded = [round(right, more) for more in range(decimals, 7)]
+    return bool(np.isclose(value, [right, *rounded], rtol=0, atol=1e-6).any())
+
+
 def _close(value, wanted):
-    """To two digits: readers round."""
+    """A mistake, to two digits: readers round."""
     return abs(value - wanted) < 0.012 * wanted
 
 

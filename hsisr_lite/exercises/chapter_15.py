@@ -22,7 +22,8 @@ def share_of_large(share):
         found = float(answered(share))
     except (TypeError, ValueError):
         raise WrongAnswer("write one number, such as 0.5.") from None
-    if np.isclose(found, 1 / 16, atol=1e-4):
+    # 0.0625, or rounded to two or three decimals; halves go either way
+    if np.isclose(found, [1 / 16, 0.06, 0.062, 0.063], rtol=0, atol=1e-4).any():
         return Right(
             "Four times as large, sixteen times as rare: so every size covers as much ground."
         )

@@ -8,6 +8,7 @@ would make alone.
 """
 
 import argparse
+import inspect
 import os
 import sys
 import warnings
@@ -16,15 +17,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from hsisr_lite.arrays import InputError, as_psf, as_ratio
-from hsisr_lite.budget import Run
+from hsisr_lite.budget import DEVICES, Run
 from hsisr_lite.degradation.misregistration import MISREGISTRATIONS
 from hsisr_lite.fitting import seeded
 from hsisr_lite.tensor_files import as_writable
+from hsisr_lite.uafl.folder_settings import (
+    TRAINABLE,
+    as_amp,
+    as_count,
+    as_network,
+    as_rate,
+    default_of,
+)
 from hsisr_lite.uafl.folder_training import AMP, State, taking_part, train
-from hsisr_lite.uafl.network import ALIGNMENTS, UAFL
+from hsisr_lite.uafl.network import UAFL
 from hsisr_lite.uafl.scene_folder import (
     Crops,
     check_scenes,
@@ -72,12 +80,12 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
         The file of weights. While training runs, the scenes lie beside it as plain float32 arrays,
         in ``OUT.scenes``.
     network : dict, optional
-        Settings of :class:`~hsisr_lite.uafl.network.UAFL`; default the published ones. The
-        reference's bands are those that the sensor has.
+        Settings of :class:`~hsisr_lite.uafl.network.UAFL` but ``msi_bands``, which is the
+        sensor's; default the published ones. ``alignment="correlation"`` would not learn here.
     epochs, batch, crop, repeats : int
-        ``batch`` counts the crops of a step in all processes; ``crop`` is a side in pixels,
-        ``repeats`` how many crops of a scene an epoch has. An epoch's last, partial batch is left
-        out.
+        ``batch`` counts the crops of a step in all processes; ``crop`` is a side in pixels, at
+        most that of the smallest scene; ``repeats`` how many crops of a scene an epoch has. An
+        epoch's last, partial batch is left out.
     ratio : int
     sensor : str or ResponseTable
         Makes the reference; ``"rgb"``, a name of ``hl.sensors()`` or a ``.csv`` table.
@@ -109,7 +117,7 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
     ------
     InputError
         A scene that cannot be read or is too small, a setting that does not fit, a checkpoint of
-        another training, a loss that is no longer finite.
+        another training, a network or a loss that is no longer finite.
 
     Examples
     --------
@@ -124,12 +132,12 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
     (2,)
     """
     run = Run.resolve(seed=seed, device=device, progress=progress)
-    network, ratio = dict(network or {}), as_ratio(ratio)
+    network, ratio, rate = as_network(network), as_ratio(ratio), as_rate(rate)
     with seeded(run):
-        window = UAFL(**network).step  # wrong settings are found before scenes are read
-    for value, name, least in ((epochs, "epochs", 1), (batch, "batch", 1), (crop, "crop", window),
-                               (repeats, "repeats", 1), (workers, "workers", 0)):  # fmt: skip
-        _check_whole(value, name, least)
+        blank = UAFL(**network)  # wrong settings are found before scenes are read
+    epochs, batch = as_count(epochs, "epochs", 1), as_count(batch, "batch", 1)
+    repeats, workers = as_count(repeats, "repeats", 1), as_count(workers, "workers", 0)
+    crop = as_count(crop, "crop", blank.step, ", the pixels that the deepest windows see")
     if crop % ratio:
         raise InputError(
             f"crop is {crop}: a multiple of the ratio {ratio} is needed; take {crop - crop % ratio}"
@@ -137,14 +145,16 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
         )
     psf = published_psf(ratio) if psf is None else as_psf(psf)
     files = scene_files(folder)
-    with taking_part(run) as part, seeded(run, numbers=batch * crop**2):
+    split = hold_out(range(len(files)), validation, run.seed)
+    largest = blank.arguments["width"] * crop**2  # numbers in one crop's largest array
+    with taking_part(run) as part, seeded(run, numbers=largest * (batch // part.count)):
         with part.together():
             # Tried by one process: two would take each other's trial file away
             if part.rank == 0:
                 as_writable(out)
                 as_writable(out if checkpoint is None else checkpoint)
         out, checkpoint = Path(out), checkpoint and Path(checkpoint)
-        _check_amp(amp, part.device)
+        amp = as_amp(amp, part.device)
         if batch % part.count:
             raise InputError(
                 f"batch is {batch}: a multiple of the {part.count} processes is needed, for each "
@@ -153,12 +163,11 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
         reading = {"sensor": sensor, "variable": variable, "wavelengths": wavelengths}
         with _stored(files, out, part, run, **reading) as scenes:
             bands = check_scenes(scenes, crop)
-            learn, judge = hold_out(scenes, validation, run.seed)
             make = lambda some: Crops(  # noqa: E731
-                some, crop=crop, repeats=repeats, ratio=ratio, psf=psf,
+                [scenes[i] for i in some], crop=crop, repeats=repeats, ratio=ratio, psf=psf,
                 misregistration=misregistration, seed=run.seed,
             )  # fmt: skip
-            learn, judge = make(learn), make(judge)
+            learn, judge = map(make, split)
             if len(learn) < batch:
                 raise InputError(
                     f"batch is {batch}: at most {len(learn)} is possible, for an epoch has "
@@ -208,23 +217,6 @@ def _fingerprint(scene):
     return [scene.name, *scene.shape(), f"{np.load(scene.msi).mean(dtype=np.float64):.4g}"]
 
 
-def _check_whole(value, name, least):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        why = ", the pixels that the deepest windows see" if name == "crop" else ""
-        raise InputError(
-            f"{name} is {value!r}: a whole number of at least {least} is needed{why}; correct it."
-        )
-
-
-def _check_amp(amp, device):
-    if amp not in AMP:
-        raise InputError(f"amp is {amp!r}: one of {', '.join(AMP)} is needed; 'none' is float32.")
-    if amp == "fp16" and device.type != "cuda":
-        raise InputError("amp is 'fp16' on a CPU: a GPU is needed for it; take 'bf16' or 'none'.")
-    if amp == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise InputError("amp is 'bf16' but this GPU knows no bfloat16; take 'fp16' or 'none'.")
-
-
 def main(argv=None):
     """Run the command and return its exit code: 0, 2 for a wrong input, 130 when interrupted."""
     args = vars(_parser().parse_args(argv))
@@ -268,30 +260,42 @@ def _parser():
         description="Train UAFL on a folder of scenes; under torchrun, in several processes.",
         argument_default=argparse.SUPPRESS,  # what is not given keeps the function's default
     )
-    add = parser.add_argument
-    add("folder", help="of ENVI, MAT, NPZ or GeoTIFF files, all of as many bands")
-    add("--out", required=True, metavar="FILE", help="the weights")
-    add("--epochs", type=int, metavar="N")
-    add("--batch", type=int, metavar="N", help="crops of a step, in all processes together")
-    add("--crop", type=int, metavar="N", help="side of a crop in pixels")
-    add("--repeats", type=int, metavar="N", help="crops of each scene in an epoch")
-    add("--workers", type=int, metavar="N", help="processes that make crops ahead")
-    add("--amp", choices=tuple(AMP), help="mixed precision")
-    add("--checkpoint", metavar="FILE", help="keep the state there, and go on from it")
-    add("--ratio", type=int, metavar="N")
-    add("--sensor", metavar="NAME", help="rgb, a sensor's name, or a .csv of response curves")
-    add("--misregistration", choices=tuple(MISREGISTRATIONS))
-    add("--validation", type=float, metavar="SHARE", help="of the scenes, held out")
-    add("--rate", type=float, metavar="RATE", help="of the steps")
-    add("--width", type=int, metavar="N", help="channels of the network's first level")
-    add("--blocks", type=int, nargs="+", metavar="N", help="of each level, the deepest last")
-    add("--endmembers", type=int, metavar="K")
-    add("--alignment", choices=tuple(ALIGNMENTS))
-    add("--variable", metavar="NAME", help="array of MAT or NPZ files")
-    add("--wavelengths", metavar="FILE", help="band centres in nm: .csv, .txt, .npy")
-    add("--seed", type=int, metavar="N")
-    add("--device", choices=("auto", "cpu", "cuda"))
-    add("--quiet", action="store_true", default=False, help="print warnings and errors only")
+    own = inspect.signature(train_on_folder).parameters
+
+    def add(option, text, **rule):
+        name = option.removeprefix("--")
+        default = own[name].default if name in own else default_of(name)
+        if default is not None:
+            words = " ".join(map(str, default)) if isinstance(default, tuple) else default
+            text = f"{text}; default {words}"
+        parser.add_argument(option, help=text, **rule)
+
+    parser.add_argument("folder", help="of ENVI, MAT, NPZ or GeoTIFF files, all of as many bands")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the weights")
+    add("--epochs", "how often all scenes are gone through", type=int, metavar="N")
+    add("--batch", "crops of a step, in all processes together", type=int, metavar="N")
+    side = "side of a crop in pixels, at most that of the smallest scene"
+    add("--crop", side, type=int, metavar="N")
+    add("--repeats", "crops of each scene in an epoch", type=int, metavar="N")
+    add("--workers", "processes that make crops ahead", type=int, metavar="N")
+    add("--amp", "mixed precision", choices=tuple(AMP))
+    add("--checkpoint", "keep the state there, and go on from it", metavar="FILE")
+    add("--ratio", "fine pixels per coarse pixel, along one side", type=int, metavar="N")
+    curves = "of the reference: rgb, a sensor's name, or a .csv of response curves"
+    add("--sensor", curves, metavar="NAME")
+    add("--misregistration", "how far it is out of step", choices=tuple(MISREGISTRATIONS))
+    add("--validation", "share of the scenes that is held out", type=float, metavar="SHARE")
+    add("--rate", "learning rate of the steps", type=float, metavar="RATE")
+    add("--width", "channels of the network's first level", type=int, metavar="N")
+    add("--blocks", "of each level, the deepest last", type=int, nargs="+", metavar="N")
+    add("--endmembers", "singular vectors that the network corrects", type=int, metavar="K")
+    add("--alignment", "what aligns the reference", choices=TRAINABLE)
+    add("--variable", "array of MAT or NPZ files", metavar="NAME")
+    add("--wavelengths", "band centres in nm: .csv, .txt, .npy", metavar="FILE")
+    add("--seed", "of all that is random", type=int, metavar="N")
+    add("--device", "where it runs", choices=DEVICES)
+    say = "print warnings and errors only"
+    parser.add_argument("--quiet", action="store_true", default=False, help=say)
     return parser
 
 

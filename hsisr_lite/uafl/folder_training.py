@@ -74,8 +74,10 @@ def taking_part(run):
     backend = "nccl" if device.type == "cuda" else "gloo"
     # Nobody gives up while another process still reads large scenes
     distributed.init_process_group(backend, timeout=timedelta(hours=2))
-    yield Part(distributed.get_rank(), distributed.get_world_size(), device)
-    distributed.destroy_process_group()
+    try:
+        yield Part(distributed.get_rank(), distributed.get_world_size(), device)
+    finally:
+        distributed.destroy_process_group()
 
 
 class Draws(DistributedSampler):
@@ -133,6 +135,14 @@ class State:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return loss.item()
+
+    def loss_after(self, parts, part):
+        """The loss now, the same for all processes; NaN where a parameter is not finite."""
+        with torch.no_grad():
+            loss = self.losses_of(self.model, parts)[0].item()
+        if not all(values.isfinite().all() for values in self.model.parameters()):
+            loss = float("nan")
+        return part.summed([loss])[0] / part.count
 
     def keep(self, checkpoint, part):
         """Write the state, under a temporary name first; one process does it for all."""
@@ -220,14 +230,22 @@ def train(state, learn, judge, part, run, epochs, batch, workers, checkpoint):
                 if checkpoint and inside and time.monotonic() - kept >= _KEEP_EVERY:
                     state.keep(checkpoint, part)
                     kept = time.monotonic()
-            if not np.isfinite(state.losses[-1]):
-                raise InputError(
-                    f"the loss of epoch {epoch + 1} is {state.losses[-1]}: a finite one is needed; "
-                    "pass a smaller rate, or amp='none'."
-                )
+            _check_finite(state.losses[-1], f"the loss of epoch {epoch + 1}")
+            # That loss came before the last step, which may have ruined the network
+            again = [crops[None] for crops in learn[epoch + 1, 0]]  # (1, channels, crop, crop)
+            _check_finite(state.loss_after(again, part), f"the loss after epoch {epoch + 1}")
             state.validation.append(_judge(state, judging, part))
+            if len(judge):
+                _check_finite(state.validation[-1][0], f"the held-out loss of epoch {epoch + 1}")
             if checkpoint:
                 state.keep(checkpoint, part)
+
+
+def _check_finite(loss, what):
+    if not np.isfinite(loss):
+        raise InputError(
+            f"{what} is {loss}: a finite one is needed; pass a smaller rate, or amp='none'."
+        )
 
 
 def _judge(state, judging, part):

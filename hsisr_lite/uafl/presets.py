@@ -18,7 +18,9 @@ class Form:
     by ``optical_flow``, or not (``none``). ``start``: the network improves an ``affine`` map of the
     reference, or the enlarged LrHSI, ``bicubic``. ``alignment``, ``attention`` and ``merging`` are
     those of :class:`~hsisr_lite.uafl.network.UAFL`. ``residual``: what the result misses of the
-    LrHSI, beyond its noise, is enlarged and added. ``swapped_flow``: as released.
+    LrHSI, beyond its noise, is enlarged and added. ``swapped_flow``: the flow's two components are
+    exchanged where it joins the offsets, as released. ``bf16``: the training multiplies in
+    bfloat16 where torch's autocast does.
 
     Raises
     ------

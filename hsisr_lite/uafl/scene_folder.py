@@ -5,6 +5,7 @@ An example is a crop of a scene, the truth X, and what two cameras make of it: t
 random in it follows from (seed, epoch, number), whichever worker or process makes it.
 """
 
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -206,9 +207,10 @@ def hold_out(scenes, share, seed):
     >>> hold_out(["a", "b", "c", "d"], 0.25, seed=0)
     (['a', 'b', 'd'], ['c'])
     """
-    if not 0 <= share < 1:
+    number = isinstance(share, Real) and not isinstance(share, bool)
+    if not (number and 0 <= share < 1):
         raise InputError(
-            f"validation is {share:g}: a share of the scenes from 0 to below 1 is needed; 0.2 "
+            f"validation is {share!r}: a share of the scenes from 0 to below 1 is needed; 0.2 "
             "holds out a fifth, 0 none."
         )
     held = 0 if share == 0 else max(1, round(share * len(scenes)))
@@ -251,6 +253,7 @@ class Crops(Dataset):
         self.spatial = SpatialOperator(psf, ratio)
         self.centre = psf_centre(psf, ratio)
         self.misregistration = misregistration
+        self._counts = {}  # of valid pixels in each row, by scene
 
     def __len__(self):
         return len(self.scenes) * self.repeats
@@ -273,9 +276,18 @@ class Crops(Dataset):
         rows, cols = shape[0] - self.crop + 1, shape[1] - self.crop + 1
         if scene.valid.exists():
             middle = self.crop // 2
-            valid = np.load(scene.valid)[middle : middle + rows, middle : middle + cols]
-            if valid.any():
-                return divmod(int(rng.choice(np.flatnonzero(valid))), cols)
+            # Mapped: all of it is looked at once, and then one row for each crop
+            valid = np.load(scene.valid, mmap_mode="r")
+            valid = valid[middle : middle + rows, middle : middle + cols]
+            if scene not in self._counts:
+                self._counts[scene] = np.cumsum(valid.sum(axis=1))
+            counts = self._counts[scene]
+            if counts[-1]:
+                # The one of all valid pixels whose number was drawn, row by row
+                number = int(rng.integers(counts[-1]))
+                row = int(np.searchsorted(counts, number, side="right"))
+                inside = np.flatnonzero(valid[row])
+                return row, int(inside[number - counts[row]])  # counted from the row's end
         return int(rng.integers(rows)), int(rng.integers(cols))
 
     def _reference(self, msi, row, col, rng):

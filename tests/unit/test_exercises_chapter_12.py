@@ -23,7 +23,9 @@ REACH, ANGLE = np.hypot(100, 100), np.deg2rad(0.5)
         (201 * ANGLE, "whole side"),
         (REACH * ANGLE * np.pi, "holds pi already"),
         (REACH, "how far away"),
-        (7.0, "along an arc"),
+        (1.3, "round only at the end"),
+        (1.0, "way of the corner"),
+        (7.0, "way of the corner"),
     ],
 )
 def test_wrong_distances_are_recognised(distance, reveals):
@@ -31,6 +33,11 @@ def test_wrong_distances_are_recognised(distance, reveals):
     assert check.corner_moves(np.hypot(*affine_flow(201, 201, rotation=0.5)[:, 0, 0]).round(2))
     with pytest.raises(WrongAnswer, match=reveals):
         check.corner_moves(distance)
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3, 4])
+def test_a_right_distance_may_be_rounded(decimals):
+    assert check.corner_moves(round(REACH * ANGLE, decimals))
 
 
 def read(f, g, order=1):
@@ -90,6 +97,7 @@ RIGHT = -20 * np.log10(2 * np.sin(np.pi / 16))
         (-20 * np.log10(2 * np.sin(np.pi / 8)), "not of 2 pi|whole pixel|period of 4"),
         (-20 * np.log(2 * np.sin(np.pi / 16)), "powers of 10"),
         (2 * np.sin(np.pi / 16), "now in decibels"),
+        (8.1, "round only at the end"),
         (40.0, "squared and turned over"),
     ],
 )
@@ -99,3 +107,8 @@ def test_wrong_decibels_are_recognised(decibels, reveals):
     assert check.furrow_snr(10 * np.log10(np.mean(wave**2) / np.mean((wave - off) ** 2)))
     with pytest.raises(WrongAnswer, match=reveals):
         check.furrow_snr(decibels)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 3])
+def test_right_decibels_may_be_rounded(decimals):
+    assert check.furrow_snr(round(RIGHT, decimals))

@@ -24,7 +24,7 @@ from hsisr_lite.exercises.feedback import WrongAnswer
     ],
 )
 def test_wrong_shares_are_recognised(answer, reveals):
-    assert check.share_of_large(0.0625)
+    assert all(map(check.share_of_large, (0.0625, 0.063, 0.062, 0.06)))
     with pytest.raises(WrongAnswer, match=reveals):
         check.share_of_large(answer)
 

@@ -13,6 +13,7 @@ from hsisr_lite.degradation.flows import (
     inverse_flow,
     warp,
 )
+from hsisr_lite.degradation.misregistration import Misregistration
 from hsisr_lite.degradation.model_registration import register_by_model
 
 INNER = (slice(12, -12),) * 2  # what a warp brings in from outside the image, nobody can know
@@ -38,27 +39,44 @@ def pair():
     ids=str,
 )
 def test_an_affine_warp_is_found(pair, moved):
-    """Clean images, known sensors: 0.15 pixels, a twenty-seventh of a coarse one.
+    """Clean images, known sensors: 0.03 pixels, less than a hundredth of a coarse one.
 
-    Not closer: the warped HrMSI was interpolated once, and repeats its edge where the scene would
-    have gone on; the model knows neither.
+    Not closer: the warped HrMSI was interpolated once, and the model does not know it. What a shift
+    took out of the image must not count: matched to the repeated edge, the last warp is 0.2 off.
     """
     seen, _ = hl.misregister(pair, affine_flow(96, 96, **moved))
     found = register_by_model(seen)
     truth = inverse_affine_flow(96, 96, **moved)
-    assert end_point_error(found, truth)[INNER].mean() < 0.15
+    assert end_point_error(found, truth)[INNER].mean() < 0.03
 
 
-@pytest.mark.parametrize("preset", ["easy", "realistic"])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("preset", "seed"), [("easy", 0), ("realistic", 1)])
 def test_a_bent_warp_is_found(pair, preset, seed):
-    """The mean error falls to a third of the mean flow or less, where the scene has structure.
+    """Of mean flows of 0.8 and 1.9 pixels a tenth of a pixel is left, where the scene goes on.
 
     A coarse pixel is 4 fine ones; a bend of 12 pixels' length is seen by 3 x 3 of them.
     """
     seen, flow = hl.misregister(pair, preset, seed)
-    error = end_point_error(register_by_model(seen), inverse_flow(flow))[INNER].mean()
-    assert error < np.hypot(*flow).mean() / 3
+    assert end_point_error(register_by_model(seen), inverse_flow(flow))[INNER].mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("bounds", "seed", "most"),
+    [(Misregistration(2.0, 1.0, 0.01, 2.0, length=24.0), 0, 0.2), ("realistic", 3, 0.6)],
+    ids=["long bends", "short bends"],
+)
+def test_a_plate_that_does_not_help_is_no_reason_to_stay_affine(bounds, seed, most):
+    """The stiffest splines explain no more than the affine flow does, and softer ones much more.
+
+    What the best affine flow leaves is 1.8 and 1.2 pixels. Bends of three coarse pixels' length are
+    found to a fortieth of one, those of one and a half to a thirteenth.
+    """
+    pair = hl.simulate(hl.load_scene("synthetic"), ratio=8, sensor="worldview2", blind=False)
+    pair = replace(
+        pair, hr_msi=pair.hr_msi[..., [1, 2, 4]], srf=pair.srf[[1, 2, 4]], msi_wavelengths=None
+    )
+    seen, flow = hl.misregister(pair, bounds, seed)
+    assert end_point_error(register_by_model(seen), inverse_flow(flow))[INNER].mean() < most
 
 
 def test_a_registered_pair_is_left_alone(pair):
@@ -67,11 +85,11 @@ def test_a_registered_pair_is_left_alone(pair):
 
 
 def test_unknown_sensors_are_no_obstacle(pair):
-    """Without PSF and SRF the error stays within 0.6 pixels in the mean, a seventh of the ratio."""
+    """Without PSF and SRF the error is below 0.35 pixels in the mean, a twelfth of the ratio."""
     seen, flow = hl.misregister(pair, "realistic", 2)
     blind = replace(seen, psf=None, srf=None)
     error = end_point_error(register_by_model(blind), inverse_flow(flow))[INNER].mean()
-    assert error < min(0.6, np.hypot(*flow).mean() / 3)
+    assert error < 0.35
 
 
 def test_noise_does_not_bend_the_flow():
@@ -95,13 +113,26 @@ def test_registering_lets_a_regression_win_again(pair):
     assert before < floor + 1 < after
 
 
-def test_what_holds_no_data_is_not_matched(pair):
-    """A hole filled with a bright square changes the flow around it by little."""
-    seen, flow = hl.misregister(pair, affine_flow(96, 96, translation=(2.0, 1.0)))
-    hr_msi, valid = seen.hr_msi.copy(), np.ones((96, 96), bool)
-    hr_msi[30:50, 40:60], valid[30:50, 40:60] = 5.0, False
-    found = register_by_model(replace(seen, hr_msi=hr_msi, hr_valid=valid))
-    assert end_point_error(found, -flow)[INNER].mean() < 0.2
+@pytest.mark.parametrize(("blind", "bound"), [(False, 0.02), (True, 0.3)])
+def test_what_holds_no_data_is_not_matched(pair, blind, bound):
+    """A sixth of the HrMSI is missing, and nonsense stands there: what moves with it is no guide.
+
+    Whole pixels of shift need no interpolation, so known sensors find them to a fiftieth of one,
+    beside the hole as elsewhere; unknown ones are found to a thirteenth of a coarse pixel. A hole
+    that stays in place while the image moves costs a pixel in either case.
+    """
+    valid = np.ones((96, 96), bool)
+    valid[30:70, 25:65] = False
+    hr_msi = np.where(valid[..., None], pair.hr_msi, 9.0)
+    sensors = {"psf": None, "srf": None} if blind else {}
+    moved = {"translation": (7.0, -5.0)}
+    seen, _ = hl.misregister(
+        replace(pair, hr_msi=hr_msi, hr_valid=valid, **sensors), affine_flow(96, 96, **moved)
+    )
+    error = end_point_error(register_by_model(seen), inverse_affine_flow(96, 96, **moved))
+    near = np.zeros((96, 96), bool)  # in the LrHSI's frame the hole is where it was
+    near[22:78, 17:73] = True
+    assert error[INNER][~near[INNER]].mean() < bound
 
 
 def test_flat_images_give_no_flow(pair):

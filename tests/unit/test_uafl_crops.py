@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hsisr_lite as hl
+from hsisr_lite.baselines.bicubic import psf_centre, upsample
 from hsisr_lite.degradation.flows import inverse_flow, warp
 from hsisr_lite.degradation.misregistration import Misregistration
 from hsisr_lite.uafl.crops import Crops
@@ -70,6 +71,25 @@ def test_a_crop_is_degraded_as_the_pair_is(pair, make):
     image = make(pair, pair.psf).image(whole @ pair.srf.T, coarse)
     inner = image[crops.margin : -crops.margin, crops.margin : -crops.margin]
     assert np.abs(inner @ crops.endmembers.T - crop.abundances).max() < 1e-4  # float32 inside
+
+
+@pytest.mark.parametrize("ratio", [2, 3, 4])
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_a_crop_is_enlarged_as_bicubic_enlarges(ratio, side):
+    """The matrix of a crop's inner pixels against upsample; a lopsided PSF moves both centres."""
+    rng = np.random.default_rng(side)
+    psf = rng.random((side, side))
+    few = hl.ObservedPair(
+        rng.random((4, 4, 5)), rng.random((4 * ratio, 4 * ratio, 2)), ratio,
+        np.arange(500, 1000, 100), psf=psf / psf.sum(),
+        srf=np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 0, 0.5, 0.5]]),
+    )  # fmt: skip
+    crops = crops_of(few, bicubic_start, size=12)
+    low = len(crops.inner) // ratio
+    image = rng.random((low, low, 3))
+    wanted = upsample(image, ratio, psf_centre(few.psf, ratio))[crops.inner]
+    made = crops.enlarge @ image.reshape(low**2, 3)  # (inner pixels, 3)
+    assert np.abs(made - wanted).max() < 1e-6  # 16 weights in float32
 
 
 def test_the_reference_is_seen_through_the_stated_flow(pair):

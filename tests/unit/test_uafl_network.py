@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hsisr_lite.arrays import InputError
 from hsisr_lite.uafl import UAFL
-from hsisr_lite.uafl.network import padded
+from hsisr_lite.uafl.network import ALIGNMENTS, padded
 from hsisr_lite.uafl.unmixing_head import endmembers
 
 
@@ -78,7 +78,7 @@ def test_the_products_at_256_by_256():
     assert counter.get_total_flops() / 2e9 == pytest.approx(105.5, abs=0.05)
 
 
-@pytest.mark.parametrize("alignment", ["cfda", "dcnv2", "none"])
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_a_batch_of_four_is_four_batches_of_one(alignment):
     """Float64, every weight away from zero; sums in another order: 1e-9 of values near 1.
 

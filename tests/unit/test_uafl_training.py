@@ -10,6 +10,7 @@ import hsisr_lite as hl
 from hsisr_lite.arrays import InputError
 from hsisr_lite.budget import Run
 from hsisr_lite.fitting import seeded
+from hsisr_lite.uafl.correlation import CorrelationCFDA
 from hsisr_lite.uafl.crops import Crops
 from hsisr_lite.uafl.network import UAFL
 from hsisr_lite.uafl.presets import LEFT_OVER
@@ -46,13 +47,13 @@ def crops_of(pair, size=16, misregistration="realistic"):
     )  # fmt: skip
 
 
-def scene_of(pair, **arguments):
+def scene_of(pair, blocks=(1, 1), **arguments):
     """A small network with the pair's statistics, the same each time."""
     torch.manual_seed(0)
     basis = svd_subspace(pair.lr_hsi, 3).basis
     abundances = pair.lr_hsi.reshape(-1, pair.lr_hsi.shape[2]) @ basis.T
     reference = pair.hr_msi.reshape(-1, pair.hr_msi.shape[2])
-    network = UAFL(pair.hr_msi.shape[2], 3, 8, (1, 1), **arguments)
+    network = UAFL(pair.hr_msi.shape[2], 3, 8, blocks, **arguments)
     units = ((values.mean(axis=0), values.std(axis=0)) for values in (abundances, reference))
     return SceneUAFL(network, basis, *units)
 
@@ -140,6 +141,42 @@ def test_every_level_of_a_volume_learns(pair):
         learn(scene, crops_of(pair, 32), 2, run)
     for align, weight in zip(network.align, before, strict=True):
         assert (align.of_reference.weight - weight).abs().max() > 0
+
+
+def test_a_volume_is_told_what_lines_the_crop_up_again(pair, monkeypatch):
+    """The reference was seen 2 px lower and 3 px to the left: it lines up 3 right and 2 up.
+
+    So F* is (right, down) = (3, -2) on the first level, half of it on the second; and in each step
+    a crop of the scene itself is learned from, with the flow of its own.
+    """
+    crops, told = crops_of(pair, 32), []
+    draws = {"draw": (2.0, -3.0), "draw_scene": (-1.0, 0.5)}  # down, right
+    drawn = dict.fromkeys(draws, 0)
+
+    def moved(name, draw, flow):
+        def make(rng):
+            drawn[name] += 1
+            crop = draw(rng)
+            return crop._replace(flow=np.ones_like(crop.flow) * np.reshape(flow, (2, 1, 1)))
+
+        return make
+
+    for name, flow in draws.items():
+        setattr(crops, name, moved(name, getattr(crops, name), flow))
+    loss_of = CorrelationCFDA.matching_loss
+
+    def spy(self, reference, features, flow):
+        assert flow.shape == (1, 2, *features.shape[2:])
+        assert torch.equal(flow, flow[:, :, :1, :1].expand_as(flow))
+        told.append(tuple(flow[0, :, 0, 0].tolist()))
+        return loss_of(self, reference, features, flow)
+
+    monkeypatch.setattr(CorrelationCFDA, "matching_loss", spy)
+    run, scene = Run(), scene_of(pair, blocks=(1, 1, 1), alignment="correlation")
+    with seeded(run):
+        learn(scene, crops, 2, run)
+    assert drawn == {"draw": 2, "draw_scene": 2}
+    assert told == 2 * [(3, -2), (1.5, -1), (-0.5, 1), (-0.25, 0.5)]
 
 
 def test_a_kept_network_fuses_as_before(pair, tmp_path):
