@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from kernel_environment import ROOT
 from sweep import command, fingerprint, run_pieces, versions
+from sweep_uafl_networks import matched, on_basis
 
 # What the figures belong to: of the room uafl, all but the training on a folder
 MEASURED = (
@@ -31,7 +32,7 @@ STEPS = {"published": 150, "ours": 100}
 # The published form, in the settings of method "uafl"
 AS_PUBLISHED = {
     "registration": "none", "start": "bicubic", "alignment": "cfda", "residual": False,
-    "endmembers": 3,
+    "trial": False, "endmembers": 3,
 }  # fmt: skip
 # The paper's table adds one part after the other; the first row unmixes nothing at all.
 PLAIN = {"attention": "concat", "alignment": "none", "merging": "concat"}
@@ -44,12 +45,15 @@ OURS = {
     "not registered": {"registration": "none"},
     "bicubic start": {"start": "bicubic"},
     "no residual": {"residual": False},
+    "no trial": {"trial": False},
     "no SCACA": {"attention": "concat"},
     "no SCMF": {"merging": "concat"},
 }
 ENDMEMBERS = {"ours": (1, 2, 3, 6, 10), "published": (1, 3, 10)}
 PIXELS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
 RATIOS = (4, 8, 16)
+# The published form with our volume, and the crops that its flow is judged by
+VOLUME_STEPS, HELD_OUT = 400, 20
 UNFINISHED = ROOT / "_build" / "uafl_unfinished.json"
 
 
@@ -75,6 +79,7 @@ def taken():
     """One digest over the source of everything that was measured, and over the settings."""
     settings = (
         PAIR, SEEDS, FEW, STEPS, AS_PUBLISHED, LADDER, OURS, ENDMEMBERS, PIXELS, RATIOS,
+        VOLUME_STEPS, HELD_OUT,
     )  # fmt: skip
     return fingerprint(ROOT, MEASURED, settings)
 
@@ -200,52 +205,6 @@ class Observed:
         }
 
 
-def on_basis(pair, basis, told, steps, seed):
-    """The published training with other endmembers; one per band unmixes nothing."""
-    from hsisr_lite.budget import Run
-    from hsisr_lite.degradation.noise import estimate_noise
-    from hsisr_lite.fitting import seeded
-    from hsisr_lite.results import FusionResult
-    from hsisr_lite.uafl.crops import Crops
-    from hsisr_lite.uafl.network import UAFL
-    from hsisr_lite.uafl.presets import PUBLISHED_PRESETS
-    from hsisr_lite.uafl.start import bicubic_start
-    from hsisr_lite.uafl.training import SceneUAFL, learn
-
-    preset, run = PUBLISHED_PRESETS["lite"], Run(seed=seed)
-    start, noise = bicubic_start(pair, pair.psf), estimate_noise(pair, pair.psf)
-    first = start.image(pair.hr_msi, pair.lr_hsi)
-    spectra = pair.lr_hsi.reshape(-1, pair.lr_hsi.shape[2])  # (coarse pixels, bands)
-    reference = pair.hr_msi.reshape(-1, pair.hr_msi.shape[2])  # (pixels, msi_bands)
-    abundances = spectra.astype(np.float64) @ basis.T
-    with seeded(run, numbers=preset.width * len(reference)):
-        network = UAFL(reference.shape[1], len(basis), preset.width, preset.blocks, **told)
-        units = [
-            (values.mean(axis=0), values.std(axis=0))
-            for values in (abundances, reference.astype(np.float64))
-        ]
-        scene = SceneUAFL(network, basis, *units)
-        crops = Crops(
-            spectra[pair.learnable(pair.psf).ravel()], pair.srf, basis.astype(np.float32), start,
-            "realistic", (noise.hsi, noise.msi), preset.crop, pair.hr_msi,
-        )  # fmt: skip
-        learn(scene, crops, steps, run)
-        image = first + _change(scene, first @ basis.T, pair.hr_msi) @ basis
-    learned = sum(values.numel() for values in scene.parameters())
-    return FusionResult.of(pair, image, parameters=learned, history={"start": first})
-
-
-def _change(scene, abundances, reference):
-    import torch
-
-    def tensor(image):
-        return torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
-
-    with torch.no_grad():
-        change = scene.change(tensor(abundances), tensor(reference))
-    return change[0].permute(1, 2, 0).double().numpy()
-
-
 def plan():
     """Every piece of work: its name, the ratio, and a function that is given the pair."""
     base, ratio, work = PAIR["pixels"], PAIR["ratio"], {}
@@ -268,6 +227,10 @@ def plan():
                     ),
                 )
     for seed in FEW:
+        work[f"volume/{seed}"] = (
+            ratio,
+            (lambda pair, seed=seed: matched(pair.seen(base, seed), VOLUME_STEPS, HELD_OUT, seed)),
+        )
         work[f"published/{seed}"] = ratio, lambda pair, seed=seed: pair.published(seed)
         for pixels in PIXELS:
             work[f"pixels/{pixels}/ours/{seed}"] = (
@@ -361,8 +324,11 @@ def tables(done):
         scores = {key: seeds(f"cell/{name}", SEEDS, key) for key in ("psnr", "sam", "start")}
         learned = done[f"cell/{name}/{SEEDS[0]}"]["parameters"]
         rows[name] = {"form": form, "differs": told, **scores, "parameters": learned}
+    volume = [done[f"volume/{seed}"] for seed in FEW]
     return {
         "cells": rows,
+        "volume": {"steps": VOLUME_STEPS, "crops": HELD_OUT}
+        | {key: [one[key] for one in volume] for key in volume[0]},
         "endmembers": {
             form: {str(count): seeds(f"endmembers/{form}/{count}", FEW) for count in counts}
             for form, counts in ENDMEMBERS.items()

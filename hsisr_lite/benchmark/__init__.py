@@ -67,7 +67,9 @@ def stored_uafl():
         of each form, ``seeds``, and the ``few`` of the curves; ``published``, that form in the
         settings of method ``uafl``. Each of ``cells`` has its ``form``, what ``differs`` from it,
         ``psnr``, ``sam`` (degrees) and ``start``, the PSNR of what it started from, one number per
-        seed, and ``parameters``. ``endmembers``: PSNR by form and K. ``misregistration``, by mean
+        seed, and ``parameters``. ``volume``: what its flow has of the true one on ``crops`` that it
+        has not seen, after so many ``steps``: ``correlation``, ``end_point_error`` and mean
+        ``flow``, in pixels. ``endmembers``: PSNR by form and K. ``misregistration``, by mean
         flow in pixels, and ``ratios``, by ratio: ``ours``, ``published``, and ``methods``, each
         ``misregistered`` and ``registered``; ``msi_frame``, the PSNR of ``srf_regression`` against
         the truth in the HrMSI's frame; ``left``, mean pixels that registration leaves.

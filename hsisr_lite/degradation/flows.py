@@ -12,7 +12,10 @@ not fold by a fixed point.
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from hsisr_lite.arrays import InputError, as_numbers, as_seed
+from hsisr_lite.arrays import InputError, as_image, as_numbers, as_seed
+from hsisr_lite.degradation.flow_checks import ANGLES, FAR, LENGTHS, SCALES, as_size, as_within
+
+_FINEST = 64.0  # a longer correlation is drawn on a coarser grid: as smooth, at a bounded cost
 
 
 def warp(image, flow, order=3):
@@ -34,24 +37,31 @@ def warp(image, flow, order=3):
     Raises
     ------
     InputError
-        A flow that does not fit the image, or an order that no spline has.
+        A flow that does not fit the image, an image that holds NaN or something else than real
+        numbers, or an order that no spline has.
 
     Examples
     --------
     >>> warp(np.array([[1.0, 2.0, 3.0]]), affine_flow(1, 3, translation=(0, 1)), order=1)
     array([[2., 3., 3.]])
     """
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError:  # numpy's word for rows of unequal length
+        image = as_numbers(image, "the image")
     if image.ndim not in (2, 3):
         raise InputError(
             f"the image has {image.ndim} axes: (rows, cols) or (rows, cols, bands) are needed; "
             "add or drop one."
         )
-    if order not in range(6):
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order < 6:
         raise InputError(f"order is {order!r}: a whole number from 0 to 5 is needed; 3 is cubic.")
+    if image.dtype == bool:  # a mask
+        image = image.astype(np.float32)
+    bands = image[..., None] if image.ndim == 2 else image
+    as_image(bands, "the image")  # for its checks only: it would round large whole numbers
     flow = as_flow(flow, *image.shape[:2])
     seen_at = flow + np.mgrid[: image.shape[0], : image.shape[1]]  # p + f(p)
-    bands = image[..., None] if image.ndim == 2 else image
     warped = [
         map_coordinates(band.astype(np.float64), seen_at, order=order, mode="nearest")
         for band in np.moveaxis(bands, -1, 0)
@@ -74,7 +84,7 @@ def affine_flow(rows, cols, *, translation=(0.0, 0.0), rotation=0.0, scale=1.0):
     rotation : float
         Degrees by which the image seen is turned counter-clockwise.
     scale : float
-        s, above 0; larger than 1 makes what is seen smaller.
+        s, from 0.001 to 1000; larger than 1 makes what is seen smaller.
 
     Returns
     -------
@@ -83,7 +93,8 @@ def affine_flow(rows, cols, *, translation=(0.0, 0.0), rotation=0.0, scale=1.0):
     Raises
     ------
     InputError
-        A translation that is not two numbers, or a scale that is not positive.
+        A size that is no whole number, a translation that is not two numbers, an angle beyond 360
+        degrees or a scale out of its bounds.
 
     Examples
     --------
@@ -93,7 +104,7 @@ def affine_flow(rows, cols, *, translation=(0.0, 0.0), rotation=0.0, scale=1.0):
            [ 1.,  1.,  1.]])
     """
     matrix, shift = _affine(translation, rotation, scale)
-    away = _from_centre(rows, cols)
+    away = _from_centre(*as_size(rows, cols))
     return np.tensordot(matrix, away, axes=1) - away + shift
 
 
@@ -116,7 +127,7 @@ def inverse_affine_flow(rows, cols, *, translation=(0.0, 0.0), rotation=0.0, sca
            [-0.5, -0.5, -0.5]])
     """
     matrix, shift = _affine(translation, rotation, scale)
-    away = _from_centre(rows, cols)
+    away = _from_centre(*as_size(rows, cols))
     return np.tensordot(np.linalg.inv(matrix), away - shift, axes=1) - away
 
 
@@ -132,7 +143,7 @@ def elastic_flow(rows, cols, *, rms, length=12.0, seed=0):
     rms : float
         Root mean square of each component over the image, in pixels.
     length : float
-        The correlation length :math:`\ell` in pixels.
+        The correlation length :math:`\ell` in pixels, at least 0.001.
     seed : int
 
     Returns
@@ -142,7 +153,7 @@ def elastic_flow(rows, cols, *, rms, length=12.0, seed=0):
     Raises
     ------
     InputError
-        An rms below 0, or a length that is not positive.
+        A size that is no whole number, an rms below 0, or a length that is not positive.
 
     Examples
     --------
@@ -150,18 +161,19 @@ def elastic_flow(rows, cols, *, rms, length=12.0, seed=0):
     >>> np.sqrt(np.mean(flow**2, axis=(1, 2))).round(9)
     array([1.5, 1.5])
     """
-    if not (rms >= 0 and length > 0 and np.isfinite([rms, length]).all()):
-        raise InputError(
-            f"rms is {rms} and length {length}: pixels of at least 0 and above 0 are needed; try "
-            "1 and 12."
-        )
-    margin = int(np.ceil(3 * length))  # the filter's reach: borders are like the rest
-    white = np.random.default_rng(as_seed(seed)).standard_normal(
-        (2, rows + 2 * margin, cols + 2 * margin)
-    )
+    rows, cols = as_size(rows, cols)
+    rms, length = as_within(rms, "rms", (0, FAR)), as_within(length, "length", LENGTHS)
+    step = max(1.0, length / _FINEST)  # pixels from one drawn number to the next
+    margin = int(np.ceil(3 * length / step))  # the filter's reach: borders are like the rest
+    size = [int(np.ceil((side - 1) / step)) + 1 + 2 * margin for side in (rows, cols)]
+    white = np.random.default_rng(as_seed(seed)).standard_normal((2, *size))
     # The square of a Gaussian's spectrum is that of one sqrt(2) times as wide.
-    smooth = gaussian_filter(white, length / np.sqrt(2), axes=(1, 2))
-    smooth = smooth[:, margin : margin + rows, margin : margin + cols]
+    smooth = gaussian_filter(white, length / step / np.sqrt(2), axes=(1, 2))
+    if step == 1:
+        smooth = smooth[:, margin : margin + rows, margin : margin + cols]
+    else:
+        at = margin + np.mgrid[:rows, :cols] / step
+        smooth = np.stack([map_coordinates(part, at) for part in smooth])
     return rms * smooth / np.sqrt(np.mean(smooth**2, axis=(1, 2), keepdims=True))
 
 
@@ -249,7 +261,7 @@ def as_flow(flow, rows=None, cols=None):
     Raises
     ------
     InputError
-        Another shape, or values that are not finite numbers.
+        Another shape, or values that are no numbers of at most a million pixels.
 
     Examples
     --------
@@ -264,10 +276,10 @@ def as_flow(flow, rows=None, cols=None):
             f"the flow has shape {flow.shape}: (2, {size}) is needed, down and right in pixels; "
             "move the components to the front, or make the flow for this image."
         )
-    if not np.isfinite(flow).all():
+    if not (np.abs(flow) <= 10 * FAR).all():
         raise InputError(
-            "the flow holds values that are NaN or infinite: finite pixels are needed; replace "
-            "them."
+            "the flow holds values that are NaN or infinite, or point farther than "
+            f"{10 * FAR:.0f} pixels: finite pixels of an image are needed; replace them."
         )
     return flow
 
@@ -280,11 +292,9 @@ def _affine(translation, rotation, scale):
             f"the translation has shape {shift.shape}: two numbers are needed, down and right in "
             "pixels; pass translation=(1, 0) for one pixel down."
         )
-    if not scale > 0 or not np.isfinite([scale, rotation]).all():
-        raise InputError(
-            f"scale is {scale:g} and rotation {rotation:g}: a scale above 0 and finite degrees are "
-            "needed; 1 and 0 change nothing."
-        )
+    for part in shift:
+        as_within(part, "the translation", (-FAR, FAR))
+    scale, rotation = as_within(scale, "scale", SCALES), as_within(rotation, "rotation", ANGLES)
     cos, sin = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
     # Rows point down, so this turns where to look clockwise, and what is seen counter-clockwise.
     return scale * np.array([[cos, sin], [-sin, cos]]), shift[:, None, None]

@@ -3,12 +3,13 @@
 An affine flow and a smooth random one add up to what pairs of real cameras show.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from hsisr_lite.arrays import InputError, as_seed
+from hsisr_lite.degradation.flow_checks import FAR, LENGTHS, as_within
 from hsisr_lite.degradation.flows import (
     affine_flow,
     as_flow,
@@ -18,11 +19,13 @@ from hsisr_lite.degradation.flows import (
     inverse_flow,
     warp,
 )
+from hsisr_lite.degradation.pair import ObservedPair
 
 __all__ = [
     "MISREGISTRATIONS",
     "Misregistration",
     "affine_flow",
+    "as_misregistration",
     "elastic_flow",
     "end_point_error",
     "inverse_affine_flow",
@@ -51,6 +54,16 @@ class Misregistration:
         RMS, per component, of what is not affine.
     length : float
         Its correlation length.
+
+    Raises
+    ------
+    InputError
+        Something else than a number, below 0, a length of 0, or a difference of scale above 0.99.
+
+    Examples
+    --------
+    >>> Misregistration(translation=1, rotation=0, scale=0, elastic=0.5).length
+    12.0
     """
 
     translation: float
@@ -58,6 +71,12 @@ class Misregistration:
     scale: float
     elastic: float
     length: float = 12.0
+
+    def __post_init__(self):
+        bounds = {"rotation": (0, 360), "scale": (0, 0.99), "length": LENGTHS}
+        for key in (field.name for field in fields(self)):
+            name = f"{key} of the misregistration"
+            as_within(getattr(self, key), name, bounds.get(key, (0, FAR)))
 
 
 MISREGISTRATIONS = {
@@ -84,7 +103,7 @@ def random_flow(rows, cols, preset="realistic", seed=0):
     Raises
     ------
     InputError
-        A preset that is none.
+        A preset that is none, or a size that is no whole number.
 
     Examples
     --------
@@ -92,7 +111,7 @@ def random_flow(rows, cols, preset="realistic", seed=0):
     >>> flow.shape, bool(np.hypot(*flow).mean() < 3)
     ((2, 96, 96), True)
     """
-    bounds = _bounds(preset)
+    bounds = as_misregistration(preset)
     rng = np.random.default_rng([as_seed(seed), 1])  # not the numbers that the elastic part draws
     affine = affine_flow(
         rows,
@@ -127,7 +146,7 @@ def misregister(pair, misregistration="realistic", seed=0):
     Raises
     ------
     InputError
-        An unknown preset, or a flow that does not fit the HrMSI.
+        No pair, an unknown preset, or a flow that does not fit the HrMSI.
 
     Examples
     --------
@@ -137,12 +156,27 @@ def misregister(pair, misregistration="realistic", seed=0):
     >>> seen.hr_msi.shape == pair.hr_msi.shape, seen.lr_hsi is pair.lr_hsi
     (True, True)
     """
+    check_pair(pair, "misregister")
     rows, cols = pair.hr_msi.shape[:2]
     if isinstance(misregistration, str | Misregistration):
         flow = random_flow(rows, cols, misregistration, seed)
     else:
         flow = as_flow(misregistration, rows, cols)
     return seen_through(pair, flow), flow
+
+
+def check_pair(pair, function):
+    """Raise :class:`InputError` unless a function of the package was given a pair.
+
+    Examples
+    --------
+    >>> check_pair(ObservedPair([[[1]]], [[[1]]], 1, [500]), "register")
+    """
+    if not isinstance(pair, ObservedPair):
+        raise InputError(
+            f"{function} was given a {type(pair).__name__}: an ObservedPair is needed; make one "
+            "with hl.simulate(scene) or hl.load_pair(lr, hr)."
+        )
 
 
 def seen_through(pair, flow):
@@ -178,12 +212,20 @@ def without_holes(image, valid):
     return image[tuple(nearest)]
 
 
-def _bounds(preset):
+def as_misregistration(preset):
+    """The bounds of a preset by its name, or those given, checked.
+
+    Examples
+    --------
+    >>> as_misregistration("realistic").length
+    12.0
+    """
     if isinstance(preset, Misregistration):
         return preset
-    if preset not in MISREGISTRATIONS:
+    if not isinstance(preset, str) or preset not in MISREGISTRATIONS:
+        seen = repr(preset) if isinstance(preset, str) else f"of type {type(preset).__name__}"
         raise InputError(
-            f"misregistration '{preset}' is not known: one of {', '.join(MISREGISTRATIONS)} is "
+            f"misregistration {seen} is not known: one of {', '.join(MISREGISTRATIONS)} is "
             "needed, or a Misregistration of your own."
         )
     return MISREGISTRATIONS[preset]

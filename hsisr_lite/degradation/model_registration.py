@@ -159,9 +159,7 @@ class _Misfit:
         bands = np.moveaxis(msi, 2, 0)
         # Coefficients of the cubic splines through each band, and through its slopes
         self.bands = [_coefficients(band) for band in bands]
-        self.slopes = [
-            [_coefficients(np.gradient(band, axis=axis)) for axis in (0, 1)] for band in bands
-        ]
+        self.slopes = [[_coefficients(_slope(band, axis)) for axis in (0, 1)] for band in bands]
 
     def seen(self, flow):
         """The bent image on the coarse grid, (coarse rows, coarse cols, bands)."""
@@ -257,6 +255,10 @@ class _Misfit:
         return map_coordinates(
             coefficients, self.at + flow, order=3, prefilter=False, mode="nearest"
         ).ravel()
+
+
+def _slope(band, axis):
+    return np.gradient(band, axis=axis) if band.shape[axis] > 1 else np.zeros_like(band)
 
 
 def _coefficients(band):

@@ -11,7 +11,7 @@ from scipy.ndimage import correlate, map_coordinates
 from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.estimate import psf_of, srf_of
 from hsisr_lite.degradation.flows import affine_flow, warp
-from hsisr_lite.degradation.misregistration import seen_through, without_holes
+from hsisr_lite.degradation.misregistration import check_pair, seen_through, without_holes
 from hsisr_lite.degradation.psf import window_start
 
 _ATTACHMENT = 10.0  # skimage's weight of the image against the flow's smoothness; its default is 15
@@ -41,7 +41,7 @@ def register(pair, by="model"):
     Raises
     ------
     InputError
-        No pair, or another word for ``by``.
+        No pair, another word for ``by``, or fewer than two coarse pixels with data in both images.
 
     Examples
     --------
@@ -53,7 +53,8 @@ def register(pair, by="model"):
     >>> bool(error < 0.5 * np.abs(seen.hr_msi - pair.hr_msi).mean())
     True
     """
-    if by not in ("model", "optical_flow"):
+    check_pair(pair, "register")
+    if not isinstance(by, str) or by not in ("model", "optical_flow"):
         raise InputError(
             f"by is {by!r}: 'model' or 'optical_flow' is needed; 'model' is the more exact one."
         )
@@ -87,6 +88,12 @@ def register_by_optical_flow(pair):
     flow : (2, rows, cols) float64 array
         ``warp(pair.hr_msi, flow)`` is in the LrHSI's frame.
 
+    Raises
+    ------
+    InputError
+        An HrMSI of a single row or column, or fewer than two coarse pixels with data in both
+        images.
+
     Examples
     --------
     >>> import hsisr_lite as hl
@@ -95,7 +102,13 @@ def register_by_optical_flow(pair):
     >>> np.median(register_by_optical_flow(seen), axis=(1, 2)).round()
     array([-2.,  1.])
     """
+    if min(pair.hr_msi.shape[:2]) < 2:
+        raise InputError(
+            f"the HrMSI has {pair.hr_msi.shape[0]} x {pair.hr_msi.shape[1]} pixels: at least 2 x 2 "
+            "are needed for optical flow; register by='model' or take a larger scene."
+        )
     psf, _ = psf_of(pair)
+    pair.learnable(psf)  # raises where there is nothing to go by
     srf, _ = srf_of(pair, psf)
     low = without_holes(pair.lr_hsi, pair.lr_valid).astype(np.float64) @ srf.mean(axis=0)
     high = without_holes(pair.hr_msi, pair.hr_valid).astype(np.float64).mean(axis=-1)

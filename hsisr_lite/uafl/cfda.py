@@ -73,6 +73,8 @@ def encode_fraction(flow):
     >>> code[[0, 8, 16, 24]]  # sin 0, cos 0, sin 0.5, cos 0.5
     tensor([0.0000, 1.0000, 0.4794, 0.8776])
     """
+    # The fastest wave has 3162 radians a pixel: in half precision its phase is lost
+    flow = flow.float() if flow.dtype in (torch.bfloat16, torch.float16) else flow
     # d = F - floor(F)
     fraction = flow - torch.floor(flow)
     frequencies = _FREQUENCIES.to(flow).reshape(1, 1, -1, 1, 1)  # (1, 1, 8, 1, 1)

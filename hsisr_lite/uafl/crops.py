@@ -68,9 +68,12 @@ class Crops:
         self.inner = np.zeros((side, side), bool)
         self.inner[self.margin : -self.margin, self.margin : -self.margin] = True
         blur = SpatialOperator(start.psf, ratio).matrix(side, side)
-        units = np.eye(low**2).reshape(low, low, -1)  # one coarse pixel per channel
-        enlarge = upsample(units, ratio, psf_centre(start.psf, ratio))[self.inner]
-        self.blur, self.enlarge = blur.astype(np.float32), sparse.csr_matrix(enlarge, dtype="f4")
+        # Rows and columns are enlarged one after the other: the product of both, pixel by pixel
+        units, centre = np.eye(low), psf_centre(start.psf, ratio)
+        tall = upsample(units[:, None, :], ratio, centre)[:, 0]
+        wide = upsample(units[None, :, :], ratio, centre)[0]
+        enlarge = sparse.kron(tall, wide).tocsr()[self.inner.ravel()]
+        self.blur, self.enlarge = blur.astype(np.float32), enlarge.astype(np.float32)
         self.msi = spectra @ srf.T
         # What the enlarged part of the first image adds to the abundances
         self.trusted = spectra @ (start.trust[:, None] * endmembers.T)

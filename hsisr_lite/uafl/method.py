@@ -1,6 +1,7 @@
 """UAFL as two fusion methods: trained on nothing but the pair, in our form and as published."""
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from hsisr_lite.arrays import InputError
 from hsisr_lite.baselines.bicubic import psf_centre, upsample
 from hsisr_lite.degradation.estimate import psf_of, srf_of
-from hsisr_lite.degradation.misregistration import without_holes
+from hsisr_lite.degradation.misregistration import as_misregistration, without_holes
 from hsisr_lite.degradation.noise import estimate_noise
 from hsisr_lite.degradation.operators import SpatialOperator
 from hsisr_lite.degradation.registration import register
@@ -18,26 +19,31 @@ from hsisr_lite.results import FusionResult
 from hsisr_lite.tensor_files import as_writable
 from hsisr_lite.uafl.cfda import CFDA
 from hsisr_lite.uafl.crops import Crops
-from hsisr_lite.uafl.network import UAFL
+from hsisr_lite.uafl.kept import belonging, find_kept, training_file
+from hsisr_lite.uafl.network import UAFL, as_blocks, as_whole
 from hsisr_lite.uafl.presets import LEFT_OVER, PRESETS, PUBLISHED, PUBLISHED_PRESETS, Form
 from hsisr_lite.uafl.start import affine_start, bicubic_start
-from hsisr_lite.uafl.training import SceneUAFL, learn, load_scene_weights, save_scene
+from hsisr_lite.uafl.training import SceneUAFL, learn, save_scene
+from hsisr_lite.uafl.trial import borne_out
 from hsisr_lite.unmixing.subspace import svd_subspace
 from hsisr_lite.waiting import waiting
 
 
 def uafl(pair, run, *, registration="model", start="affine", alignment="none", attention="scaca",
-         merging="scmf", residual=True, bf16=False, misregistration=None, endmembers=None,
-         width=None, blocks=None, steps=None, weights=None):  # fmt: skip
+         merging="scmf", residual=True, trial=True, bf16=False, misregistration=None,
+         endmembers=None, width=None, blocks=None, steps=None, weights=None):  # fmt: skip
     r"""UAFL in our form: register, map, and let the network correct the abundances.
 
-    .. math:: \hat X = x + \hat A E_K
+    .. math:: X' = x + s \hat A E_K, \qquad
+              \hat X = X' + {\uparrow} \bigl( (Y - P X') \operatorname{diag}(q) \bigr)
 
     The reference is first brought into the LrHSI's frame
     (:func:`~hsisr_lite.degradation.model_registration.register_by_model`); x is the affine map of
     it, with its enlarged residual; :math:`\hat A` is what a network of UAFL's modules [uafl2026]_
     adds to the abundances, trained on synthetic crops of the scene's own spectra
-    (:class:`~hsisr_lite.uafl.crops.Crops`).
+    (:class:`~hsisr_lite.uafl.crops.Crops`); s is the share of it that the pair bears out one scale
+    down (:func:`~hsisr_lite.uafl.trial.borne_out`), and q, band by band, the share of what is left
+    that is no noise.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
         Registered or not, blind or not: an unknown PSF or SRF is estimated from the registered
         pair.
     run : Run
-    registration, start, alignment, attention, merging, residual, bf16
+    registration, start, alignment, attention, merging, residual, trial, bf16
         See :class:`~hsisr_lite.uafl.presets.Form`.
     misregistration : str or Misregistration, optional
         What the crops show; default what registration leaves, or ``realistic`` without it.
@@ -56,9 +62,10 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
     steps : int, optional
         Default 400 (``lite``) or 10,000 (``paper``).
     weights : str or Path, optional
-        Where the trained network is kept; one that is found there is not trained again, also one
-        that :mod:`hsisr_lite.uafl.folder` trained on other scenes. An interrupted training keeps
-        its state beside it, and goes on from there.
+        Where the trained network is kept, with what it was trained on; one that is found there is
+        not trained again. An interrupted training keeps its state beside it, and the same call goes
+        on from there. A network that :mod:`hsisr_lite.uafl.folder` trained on other scenes improves
+        the enlarged LrHSI: it needs ``start="bicubic"``.
 
     Returns
     -------
@@ -66,16 +73,17 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
         In the LrHSI's frame. ``history`` has ``flow``, that the reference was registered by;
         ``network_flow``, that the network's first aligning module found in what was left (both
         (2, rows, cols), down and right; None where the module finds none); ``start``, the first
-        image; and ``loss`` at each step.
+        image; ``share``, the s above (1 where no trial could be made); and ``loss`` at each step.
 
     Raises
     ------
     InputError
-        An unknown setting, or weights of a network that does not fit.
+        An unknown setting, or weights of another scene, of other settings, or of a network that
+        does not fit.
     """
     form = Form(
         registration=registration, start=start, alignment=alignment, attention=attention,
-        merging=merging, residual=residual, bf16=bf16,
+        merging=merging, residual=residual, trial=trial, bf16=bf16,
     )  # fmt: skip
     preset = _preset(PRESETS[run.budget], pair, endmembers, width, blocks, steps)
     return _run(pair, run, form, preset, misregistration, weights)
@@ -121,11 +129,23 @@ def _preset(preset, pair, endmembers, width, blocks, steps):
     asked = {"endmembers": endmembers, "width": width, "blocks": blocks, "steps": steps}
     preset = replace(preset, endmembers=min(preset.endmembers, most))
     preset = replace(preset, **{name: value for name, value in asked.items() if value is not None})
-    return replace(preset, steps=as_steps(preset.steps))
+    if as_whole(preset.endmembers, "endmembers") > most:
+        raise InputError(
+            f"endmembers is {preset.endmembers}: at most {most} are needed, as many as the LrHSI "
+            "has dimensions; ask for fewer."
+        )
+    as_whole(preset.width, "width", multiple=8)
+    return replace(preset, blocks=as_blocks(preset.blocks), steps=as_steps(preset.steps))
 
 
 def _run(pair, run, form, preset, misregistration, weights):
     notes, flow = [], np.zeros((2, *pair.hr_msi.shape[:2]))
+    if weights is not None:
+        kept = isinstance(weights, str | PathLike) and Path(weights).is_file()
+        weights = Path(weights) if kept else as_writable(weights)
+    if misregistration is None:
+        misregistration = "realistic" if form.registration == "none" else LEFT_OVER
+    as_misregistration(misregistration)  # before the long work
     if form.registration != "none":
         with waiting("registering the HrMSI", progress=run.progress):
             pair, flow = register(pair, by=form.registration)
@@ -133,8 +153,6 @@ def _run(pair, run, form, preset, misregistration, weights):
         notes.append(f"the HrMSI was registered: it moved by {distance:.2g} pixels on average.")
     psf, notes_psf = psf_of(pair)
     srf, notes_srf = srf_of(pair, psf)
-    if misregistration is None:
-        misregistration = "realistic" if form.registration == "none" else LEFT_OVER
     make = affine_start if form.start == "affine" else bicubic_start
     start = make(pair, psf)
     hr_msi = without_holes(pair.hr_msi, pair.hr_valid).astype(np.float64)
@@ -142,10 +160,10 @@ def _run(pair, run, form, preset, misregistration, weights):
     first = start.image(hr_msi, lr_hsi)
     noise = estimate_noise(pair, psf)
 
+    belongs = belonging(lr_hsi, form, preset, misregistration)
     with seeded(run, numbers=preset.width * hr_msi[..., 0].size):
-        weights = None if weights is None else Path(weights)
         if weights is not None and weights.exists():
-            scene, loss = load_scene_weights(weights, first), np.zeros(0)
+            scene, loss = find_kept(weights, first, belongs), np.zeros(0)
             _check_fits(scene, pair, weights)
             notes.append(f"the network was read from {weights.name}, not trained.")
         else:
@@ -155,18 +173,31 @@ def _run(pair, run, form, preset, misregistration, weights):
                 spectra, srf, scene.endmembers[0].numpy(), start, misregistration,
                 (noise.hsi, noise.msi), preset.crop, hr_msi,
             )  # fmt: skip
-            state = None if weights is None else as_writable(f"{weights}.training")
+            state = None
+            if weights is not None:
+                observed = lr_hsi, hr_msi, psf, srf
+                state = training_file(weights, belongs, run.seed, preset.steps, *observed)
             loss = learn(scene, crops, preset.steps, run, bf16=form.bf16, checkpoint=state)
             if weights is not None:
-                save_scene(scene, weights)
-        image, network_flow = _fused(scene, first, hr_msi, run)
+                save_scene(scene, weights, belongs)
+        basis = scene.endmembers[0].cpu().double().numpy()
+        change, network_flow = change_of(scene, first, hr_msi, run)
+        share = 1.0
+        if form.trial:
+            found = borne_out(
+                replace(pair, srf=srf), psf, lambda x, z: change_of(scene, x, z, run)[0], basis,
+                form.start,
+            )  # fmt: skip
+            share = 1.0 if found is None else found
+            said = "too few pixels for a trial" if found is None else "borne out one scale down"
+            notes.append(f"of the network's change {share:.0%} was added: {said}.")
+    image = first + share * change
 
     if form.residual:
         left = lr_hsi - SpatialOperator(psf, pair.ratio).A(image)
         # The share of what is left that is no noise
         trust = 1 - noise.hsi**2 / np.maximum(left.var(axis=(0, 1)), np.finfo(float).tiny)
         image += upsample(left * np.maximum(trust, 0), pair.ratio, psf_centre(psf, pair.ratio))
-    basis = scene.endmembers[0].cpu().double().numpy()
     return FusionResult.of(
         pair,
         image,
@@ -178,6 +209,7 @@ def _run(pair, run, form, preset, misregistration, weights):
             "flow": flow,
             "network_flow": network_flow,
             "start": first.astype(np.float32),
+            "share": share,
             "loss": loss,
         },
         parameters=sum(values.numel() for values in scene.parameters()),
@@ -197,14 +229,30 @@ def _untrained(lr_hsi, hr_msi, form, preset):
     )  # fmt: skip
 
     def unit(values):
-        deviation = values.std(axis=0)
-        return values.mean(axis=0), np.where(deviation > 0, deviation, 1)
+        # What varies by rounding alone does not vary
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        size = np.abs(values).max() or 1.0
+        return mean, np.where(deviation <= 1e-6 * size, size, deviation)
 
     return SceneUAFL(network, basis, unit(abundances), unit(reference))
 
 
-def _fused(scene, first, hr_msi, run):
-    """The first image with the network's change, and the flow that its first module found."""
+def change_of(scene, first, hr_msi, run):
+    """What a network adds to a first image, and the flow that its first module found.
+
+    Parameters
+    ----------
+    scene : SceneUAFL
+    first : (rows, cols, bands) float64 array
+    hr_msi : (rows, cols, msi_bands) array
+    run : Run
+
+    Returns
+    -------
+    change : (rows, cols, bands) float64 array
+    flow : (2, rows, cols) float64 array or None
+        Down and right.
+    """
     device = torch_device(run)
     basis = scene.endmembers[0].cpu().double().numpy()
 
@@ -220,7 +268,12 @@ def _fused(scene, first, hr_msi, run):
             right_down, _ = align.flow_and_similarity(g, f)
             rows, cols = first.shape[:2]
             flow = right_down[0].flip(0)[:, :rows, :cols].cpu().double().numpy()
-    return first + change[0].permute(1, 2, 0).cpu().double().numpy() @ basis, flow
+    if not change.isfinite().all():
+        raise InputError(
+            "the network's change is not finite: weights and images of finite numbers of the order "
+            "of 1 are needed; train it again, or scale both images."
+        )
+    return change[0].permute(1, 2, 0).cpu().double().numpy() @ basis, flow
 
 
 def _check_fits(scene, pair, path):

@@ -103,7 +103,7 @@ class UAFL(nn.Module):
             "msi_bands": as_whole(msi_bands, "msi_bands"),
             "endmembers": as_whole(endmembers, "endmembers"),
             "width": as_whole(width, "width", multiple=8),
-            "blocks": _as_blocks(blocks),
+            "blocks": as_blocks(blocks),
             "alignment": as_one_of(alignment, "alignment", ALIGNMENTS),
             "attention": as_one_of(attention, "attention", ATTENTIONS),
             "merging": as_one_of(merging, "merging", MERGINGS),
@@ -287,7 +287,14 @@ def as_one_of(value, name, allowed):
     return value
 
 
-def _as_blocks(blocks):
+def as_blocks(blocks):
+    """The number of blocks on each level, checked.
+
+    Examples
+    --------
+    >>> as_blocks((2, 1, 1))
+    [2, 1, 1]
+    """
     try:
         counts = [as_whole(count, "a number of blocks") for count in blocks]
     except TypeError:

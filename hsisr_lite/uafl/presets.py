@@ -18,7 +18,9 @@ class Form:
     by ``optical_flow``, or not (``none``). ``start``: the network improves an ``affine`` map of the
     reference, or the enlarged LrHSI, ``bicubic``. ``alignment``, ``attention`` and ``merging`` are
     those of :class:`~hsisr_lite.uafl.network.UAFL`. ``residual``: what the result misses of the
-    LrHSI, beyond its noise, is enlarged and added. ``swapped_flow``: the flow's two components are
+    LrHSI, beyond its noise, is enlarged and added. ``trial``: the network's change counts by the
+    share that the pair bears out one scale down (:func:`~hsisr_lite.uafl.trial.borne_out`).
+    ``swapped_flow``: the flow's two components are
     exchanged where it joins the offsets, as released. ``bf16``: the training multiplies in
     bfloat16 where torch's autocast does.
 
@@ -39,6 +41,7 @@ class Form:
     attention: str = field(default="scaca", metadata={"of": ATTENTIONS})
     merging: str = field(default="scmf", metadata={"of": tuple(MERGINGS)})
     residual: bool = True
+    trial: bool = True
     swapped_flow: bool = False
     bf16: bool = False
 
@@ -52,7 +55,13 @@ class Form:
                 )
 
 
-PUBLISHED = Form(registration="none", start="bicubic", alignment="cfda", residual=False)
+PUBLISHED = Form(
+    registration="none",
+    start="bicubic",
+    alignment="cfda",
+    residual=False,
+    trial=False,
+)
 
 
 @dataclass(frozen=True)

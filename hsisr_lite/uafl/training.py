@@ -104,8 +104,9 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
     .. math:: \mathcal L = \frac{\lVert \hat A E_K - (X - x) \rVert_1}{\lVert X - x \rVert_1}
 
     by Adam at a rate of 0.004 [kingma2015]_: dividing by the first image's own error makes easy and
-    hard crops count alike. An alignment with a volume learns its flow beside that, from the crop's
-    known one and from that of a crop of the scene itself
+    hard crops count alike. The published training decays the weights; here no crop is seen twice,
+    so none is learned by heart. An alignment with a volume learns its flow beside that, from the
+    crop's known one and from that of a crop of the scene itself
     (:meth:`~hsisr_lite.uafl.correlation.CorrelationCFDA.matching_loss`).
 
     Parameters
@@ -123,6 +124,11 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
     Returns
     -------
     loss : (steps,) array
+
+    Raises
+    ------
+    InputError
+        The network's numbers grew beyond all bounds.
     """
     device = torch_device(run)
     scene.to(device).train()
@@ -168,17 +174,24 @@ def learn(scene, crops, steps, run, *, bf16=False, checkpoint=None):
     history = fit(
         loss, groups, steps, run=run, text="UAFL", schedule=warm_cosine, checkpoint=checkpoint
     )
+    if not (np.isfinite(history).all() and all(p.isfinite().all() for p in scene.parameters())):
+        raise InputError(
+            f"UAFL's training gave a loss of {history[-1]:.3g} and weights beyond all bounds: data "
+            "of the order of 1 are needed; scale both images, or leave out what is no data."
+        )
     scene.eval()
     return history
 
 
-def save_scene(scene, path):
+def save_scene(scene, path, belongs=None):
     """Write a trained network with what it knows of its scene.
 
     Parameters
     ----------
     scene : SceneUAFL
     path : str or Path
+    belongs : dict of plain values, optional
+        See :func:`~hsisr_lite.uafl.kept.belonging`.
 
     Examples
     --------
@@ -190,7 +203,8 @@ def save_scene(scene, path):
     torch.Size([1, 3, 5])
     """
     weights = {name: values.cpu() for name, values in scene.state_dict().items()}
-    save_tensors({"arguments": scene.network.arguments, "scene": weights}, as_writable(path))
+    content = {"arguments": scene.network.arguments, "scene": weights, "belongs": belongs}
+    save_tensors(content, as_writable(path))
 
 
 def load_scene_weights(path, image=None):

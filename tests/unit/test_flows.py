@@ -126,6 +126,23 @@ def test_the_inverse_of_a_flow_brings_every_pixel_home(seed):
     assert np.abs(left).max() < 1e-6
 
 
+def test_a_very_long_correlation_costs_no_more_and_is_as_smooth():
+    """The same correlations as below 64 pixels, where the field is drawn on a coarser grid.
+
+    A Gaussian-correlated field's slope is its height over the length, and the slope's change stays
+    within some five times height / length^2. 700 x 700 pixels hold 100 patches of length 70: a
+    standard error near 0.1. At 5000 a grid of single pixels would take gigabytes.
+    """
+    flow = elastic_flow(700, 700, rms=1.0, length=70)
+    for part in flow:
+        slope = np.sqrt(np.mean(np.diff(part, axis=0) ** 2))
+        assert slope == pytest.approx(1 / 70, rel=0.3)
+        assert np.abs(np.diff(part, 2, axis=1)).max() < 10 / 70**2
+    long = elastic_flow(48, 48, rms=2.0, length=5000)
+    np.testing.assert_allclose(np.sqrt(np.mean(long**2, axis=(1, 2))), 2, rtol=1e-12)
+    assert np.ptp(long, axis=(1, 2)).max() < 1
+
+
 def test_the_inverse_agrees_with_the_closed_form_away_from_the_border():
     """Inside, where neither looks beyond the border, cubic splines hold an affine flow exactly."""
     settings = {"translation": (1.5, -2.0), "rotation": 4.0, "scale": 1.03}
@@ -165,6 +182,28 @@ def test_the_end_point_error_is_a_distance():
     np.testing.assert_allclose(end_point_error(other, one), error)
 
 
+NO_NUMBERS = ("a", None, [1], 1j, np.nan, np.inf, True, 10**400)
+WRONG_AFFINE = [
+    *((key, value) for key in ("rotation", "scale") for value in (*NO_NUMBERS, 1e308, np.ones(2))),
+    *(("translation", value) for value in NO_NUMBERS[:-1]),
+    *(("translation", (0, value)) for value in ("a", None, [1], 1j, np.nan, 1e308)),
+]
+WRONG_ELASTIC = [
+    *(("rms", value) for value in (*NO_NUMBERS, 1e308)),
+    *(("length", value) for value in (*NO_NUMBERS, 1e308, 1e-308)),
+]
+WRONG_SIZES = (-1, 0, "a", None, np.nan, 2.5, True, [2])
+MAKERS = (affine_flow, inverse_affine_flow, lambda *size: elastic_flow(*size, rms=1.0))
+WRONG_IMAGES = [
+    (np.ones((1, 2)) * 1j, "type complex128"),
+    (np.array([[1, None]]), "type object"),
+    ([["a", "b"]], "type <U1"),
+    ([[1, 2], [3]], "rows of unequal length"),
+    (np.ones((1, 2, 0)), r"shape \(1, 2, 0\)"),
+    ([[1, np.nan]], "1 values that are NaN or infinite"),
+]
+
+
 @pytest.mark.parametrize(
     ("wrong", "reveals"),
     [
@@ -175,12 +214,33 @@ def test_the_end_point_error_is_a_distance():
         (lambda: warp(np.ones((3, 4)), np.zeros((2, 4, 3))), r"\(2, 3, 4\) is needed"),
         (lambda: warp(np.ones(3), np.zeros((2, 1, 3))), "1 axes"),
         (lambda: warp(np.ones((2, 2)), np.zeros((2, 2, 2)), order=6), "0 to 5"),
-        (lambda: affine_flow(3, 3, scale=0), "a scale above 0"),
-        (lambda: affine_flow(3, 3, rotation=np.inf), "finite degrees"),
+        (lambda: affine_flow(3, 3, scale=0), "scale is 0: one number from 0.001"),
+        (lambda: affine_flow(3, 3, rotation=np.inf), "rotation is inf: one number from -360"),
         (lambda: affine_flow(3, 3, translation=1.0), "two numbers are needed"),
         (lambda: elastic_flow(3, 3, rms=-1), "rms is -1"),
-        (lambda: elastic_flow(3, 3, rms=1, length=0), "length 0"),
+        (lambda: elastic_flow(3, 3, rms=1, length=0), "length is 0"),
         (lambda: elastic_flow(3, 3, rms=1, seed=-1), "seed is -1"),
+        *(
+            (lambda k=k, v=v: affine_flow(3, 3, **{k: v}), f"{k} (is|has|holds)")
+            for k, v in WRONG_AFFINE
+        ),
+        *(
+            (lambda k=k, v=v: elastic_flow(3, 3, **{"rms": 1, k: v}), f"{k} is")
+            for k, v in WRONG_ELASTIC
+        ),
+        *((lambda n=n, m=m: m(n, 3), "rows is") for n in WRONG_SIZES for m in MAKERS),
+        *((lambda n=n, m=m: m(3, n), "cols is") for n in WRONG_SIZES for m in MAKERS),
+        *((lambda i=i: warp(i, np.zeros((2, 1, 2))), r) for i, r in WRONG_IMAGES),
+        *(
+            (
+                lambda o=o: warp(np.ones((1, 2)), np.zeros((2, 1, 2)), o),
+                "a whole number from 0 to 5",
+            )
+            for o in (3.0, True, np.array([1, 3]), None, "1", -1)
+        ),
+        (lambda: inverse_affine_flow(3, 3, scale=1e-320), "scale is 1e-320"),
+        (lambda: inverse_flow(np.full((2, 3, 3), 1e200)), "farther than 1000000 pixels"),
+        (lambda: end_point_error(*np.full((2, 2, 1, 1), 1e308)), "farther than 1000000 pixels"),
         (lambda: end_point_error(np.zeros((2, 3, 3)), np.zeros((2, 3, 4))), r"\(2, 3, 4\)"),
     ],
 )

@@ -122,12 +122,40 @@ def test_the_reference_files_are_seen_through_their_flows(reference_folder, scen
             np.testing.assert_allclose(found[inside], seen[inside], atol=2e-5)
 
 
+@pytest.mark.parametrize("no_pair", [None, np.ones((4, 4, 2)), "easy"])
+def test_what_is_no_pair_is_refused(no_pair):
+    with pytest.raises(InputError, match=f"given a {type(no_pair).__name__}: an ObservedPair"):
+        hl.misregister(no_pair)
+
+
+@pytest.mark.parametrize("key", ["translation", "rotation", "scale", "elastic", "length"])
+@pytest.mark.parametrize("value", ["a", None, np.nan, np.inf, -1, True, [1], 1e308])
+def test_a_wrong_field_is_named_where_it_is_given(key, value):
+    with pytest.raises(InputError, match=f"{key} of the misregistration is .* one number from"):
+        replace(MISREGISTRATIONS["easy"], **{key: value})
+
+
+@pytest.mark.parametrize(("key", "value"), [("scale", 1.0), ("length", 0.0)])
+def test_a_field_at_the_end_of_its_range_is_refused(key, value):
+    with pytest.raises(InputError, match=f"{key} of the misregistration is {value}: one number"):
+        replace(MISREGISTRATIONS["easy"], **{key: value})
+
+
+@pytest.mark.parametrize("preset", [np.zeros((2, 3, 4)), ["easy"], {}, None, "wild"])
+def test_a_preset_that_is_none_is_refused(preset):
+    with pytest.raises(InputError, match="is not known: one of easy, realistic is needed"):
+        random_flow(3, 4, preset)
+
+
 @pytest.mark.parametrize(
     ("wrong", "reveals"),
     [
         ("wild", "'wild' is not known: one of easy, realistic is needed"),
         (np.zeros((2, 5, 5)), r"\(2, 96, 96\) is needed"),
         (3.0, "the flow has shape"),
+        (None, "the flow has shape"),
+        ({}, "not a real number"),
+        (["easy"], "not a real number"),
     ],
 )
 def test_a_wrong_misregistration_is_told_in_a_sentence(pair, wrong, reveals):

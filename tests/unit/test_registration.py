@@ -126,3 +126,45 @@ def test_the_model_is_the_default_and_other_words_are_refused(monkeypatch):
     np.testing.assert_allclose(registered.hr_msi[:-1], pair.hr_msi[1:], atol=1e-6)  # float32
     with pytest.raises(InputError, match="'model' or 'optical_flow' is needed"):
         hl.register(pair, by="eye")
+    with pytest.raises(InputError, match="'model' or 'optical_flow' is needed"):
+        hl.register(pair, by=np.array(["model"]))
+
+
+@pytest.mark.parametrize("by", ["model", "optical_flow"])
+@pytest.mark.parametrize("no_pair", [None, np.ones((4, 4, 2)), "easy"])
+def test_what_is_no_pair_is_refused(no_pair, by):
+    with pytest.raises(InputError, match=f"given a {type(no_pair).__name__}: an ObservedPair"):
+        hl.register(no_pair, by)
+
+
+def uniform_pair(rows, cols, ratio, **valid):
+    return hl.ObservedPair(
+        np.random.default_rng(0).random((rows, cols, 3)),
+        np.random.default_rng(1).random((rows * ratio, cols * ratio, 2)),
+        ratio,
+        [500, 600, 700],
+        psf=np.full((ratio, ratio), 1 / ratio**2),
+        srf=np.full((2, 3), 1 / 3),
+        **valid,
+    )
+
+
+LEFT = np.arange(8) < 4
+NOTHING_TO_GO_BY = [
+    ((1, 40, 1), {}, "1 x 40 pixels: at least 2 x 2"),
+    ((40, 1, 1), {}, "40 x 1 pixels: at least 2 x 2"),
+    ((1, 1, 8), {}, "1 low-resolution pixels hold data"),
+    ((4, 8, 2), {"lr_valid": np.zeros((4, 8), bool)}, "0 low-resolution pixels hold data"),
+    ((4, 8, 2), {"hr_valid": np.zeros((8, 16), bool)}, "0 low-resolution pixels hold data"),
+    (
+        (4, 8, 2),
+        {"lr_valid": np.tile(LEFT, (4, 1)), "hr_valid": np.tile(~LEFT.repeat(2), (8, 1))},
+        "0 low-resolution pixels hold data",
+    ),
+]
+
+
+@pytest.mark.parametrize(("size", "valid", "reveals"), NOTHING_TO_GO_BY)
+def test_optical_flow_refuses_a_pair_without_anything_to_go_by(size, valid, reveals):
+    with pytest.raises(InputError, match=reveals):
+        hl.register(uniform_pair(*size, **valid), by="optical_flow")

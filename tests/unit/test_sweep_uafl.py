@@ -6,9 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import sweep_uafl
+import torch
 
 import hsisr_lite as hl
 from hsisr_lite.benchmark import stored_uafl
+from hsisr_lite.degradation.flows import inverse_flow
+from hsisr_lite.uafl.crops import Crops
 from hsisr_lite.unmixing.subspace import svd_subspace
 
 
@@ -66,6 +69,46 @@ def test_every_row_holds_every_seed():
         assert all(len(table[key]) == few for key in ("ours", "published", "msi_frame", "left"))
         for states in table["methods"].values():
             assert [len(values) for values in states.values()] == [few, few]
+
+
+def test_the_volume_learns_to_match():
+    """What is asked of it on crops it has not seen: a correlation of 0.8, an error of one pixel."""
+    volume = stored_uafl()["volume"]
+    assert volume["crops"] == sweep_uafl.HELD_OUT and volume["steps"] == sweep_uafl.VOLUME_STEPS
+    assert len(volume["correlation"]) == len(sweep_uafl.FEW)
+    assert min(volume["correlation"]) >= 0.8
+    assert max(volume["end_point_error"]) <= 1
+    assert min(volume["flow"]) > 2
+
+
+@pytest.mark.parametrize("times", [1.0, 0.5, -1.0])
+def test_a_found_flow_is_compared_with_the_true_one(observed, monkeypatch, times):
+    """In place of the volume, the true flow times a number: the error is the rest of its length.
+
+    The networks have it (right, down), in float32, and round edges of 48 pixels up to 64.
+    """
+    from hsisr_lite.uafl.correlation import CorrelationCFDA
+
+    truth, draw = [], Crops.draw
+
+    def kept(self, rng):
+        crop = draw(self, rng)
+        truth.append(inverse_flow(crop.flow))
+        return crop
+
+    def told(self, g, f):
+        padded = np.zeros((2, *f.shape[-2:]), np.float32)
+        flow = truth[-1]
+        padded[:, : flow.shape[1], : flow.shape[2]] = times * flow[::-1]
+        return torch.from_numpy(padded)[None], torch.ones(1, 1, *f.shape[-2:])
+
+    monkeypatch.setattr(Crops, "draw", kept)
+    monkeypatch.setattr(CorrelationCFDA, "flow_and_similarity", told)
+    found = sweep_uafl.matched(observed.seen(1.0, 1), 1, 2, 1)
+    assert found["flow"] > 1
+    # Stored to four digits
+    assert np.isclose(found["end_point_error"], abs(1 - times) * found["flow"], atol=1e-4)
+    assert found["correlation"] == np.sign(times)
 
 
 def test_the_file_says_what_was_measured():
