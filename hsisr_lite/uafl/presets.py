@@ -6,8 +6,8 @@ from hsisr_lite.arrays import InputError
 from hsisr_lite.degradation.misregistration import Misregistration
 from hsisr_lite.uafl.network import ALIGNMENTS, ATTENTIONS, MERGINGS
 
-# What registration leaves: a third of a pixel that bends, and hardly any shift
-LEFT_OVER = Misregistration(translation=0.05, rotation=0.02, scale=0.0003, elastic=0.3)
+# What registration leaves: a tenth of a pixel that bends, and hardly any shift
+LEFT_OVER = Misregistration(translation=0.05, rotation=0.02, scale=0.0003, elastic=0.1)
 
 
 @dataclass(frozen=True)
