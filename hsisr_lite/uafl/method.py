@@ -34,16 +34,16 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
          endmembers=None, width=None, blocks=None, steps=None, weights=None):  # fmt: skip
     r"""UAFL in our form: register, map, and let the network correct the abundances.
 
-    .. math:: X' = x + s \hat A E_K, \qquad
+    .. math:: X' = x + \beta \hat A E_K, \qquad
               \hat X = X' + {\uparrow} \bigl( (Y - P X') \operatorname{diag}(q) \bigr)
 
     The reference is first brought into the LrHSI's frame
     (:func:`~hsisr_lite.degradation.model_registration.register_by_model`); x is the affine map of
     it, with its enlarged residual; :math:`\hat A` is what a network of UAFL's modules [uafl2026]_
     adds to the abundances, trained on synthetic crops of the scene's own spectra
-    (:class:`~hsisr_lite.uafl.crops.Crops`); s is the share of it that the pair bears out one scale
-    down (:func:`~hsisr_lite.uafl.trial.borne_out`), and q, band by band, the share of what is left
-    that is no noise.
+    (:class:`~hsisr_lite.uafl.crops.Crops`); :math:`\beta` is the share of it that the pair bears
+    out one scale down (:func:`~hsisr_lite.uafl.trial.borne_out`), and q, band by band, the share of
+    what is left that is no noise.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def uafl(pair, run, *, registration="model", start="affine", alignment="none", a
         In the LrHSI's frame. ``history`` has ``flow``, that the reference was registered by;
         ``network_flow``, that the network's first aligning module found in what was left (both
         (2, rows, cols), down and right; None where the module finds none); ``start``, the first
-        image; ``share``, the s above (1 where no trial could be made); and ``loss`` at each step.
+        image; ``share``, the :math:`\beta` above (1 where no trial could be made); and ``loss`` at
+        each step.
 
     Raises
     ------

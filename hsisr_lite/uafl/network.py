@@ -53,7 +53,8 @@ class UAFL(nn.Module):
     the width of the one above. Going down, a level aligns the reference's features to the
     abundances' and fuses both by attention; coming up, it merges what comes from below with what it
     had, and fuses again. Images of any size go in: both are padded by their edges, at the bottom
-    and right, to multiples of 8 times a power of two, and the result is cut.
+    and right, to multiples of 8 times a power of two, and the result is cut. Windows leave
+    the padding out; the mean over all pixels in SCMF and the norms in CACA count it.
 
     Parameters
     ----------
@@ -284,7 +285,7 @@ def as_one_of(value, name, allowed):
     if value not in tuple(allowed):
         words = ", ".join(map(repr, allowed))
         raise InputError(f"{name} is {value!r}: one of {words} is needed; choose one.")
-    return value
+    return str(value)  # of numpy's strings a file of weights would make no plain value
 
 
 def as_blocks(blocks):

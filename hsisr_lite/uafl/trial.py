@@ -19,11 +19,11 @@ def borne_out(pair, psf, change_of, basis, start):
     LrHSI is then the truth, x' the first image of the reduced pair, and A' what the network adds to
     it. The share is the one that fits best,
 
-    .. math:: s = \min\Bigl(1, \max\Bigl(0,
+    .. math:: \beta = \min\Bigl(1, \max\Bigl(0,
               \frac{\langle A', (Y - x') E_K^\top \rangle}{\lVert A' \rVert^2} \Bigr)\Bigr)
 
-    Textures of the coarser scale differ, so s is an estimate; but a network that spoils the reduced
-    image is not believed on the whole one.
+    Textures of the coarser scale differ, so :math:`\beta` is an estimate; but a network that spoils
+    the reduced image is not believed on the whole one.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def borne_out(pair, psf, change_of, basis, start):
     truth = pair.lr_hsi[:rows, :cols].astype(np.float64)
     change = change_of(first, small.hr_msi.astype(np.float64))[inside] @ basis.T
     missing = (truth - first)[inside] @ basis.T
-    # s = <A', (Y - x') E> / |A'|^2
+    # beta = <A', (Y - x') E> / |A'|^2
     energy = np.sum(change**2)
     return float(np.clip(np.sum(change * missing) / energy, 0, 1)) if energy > 0 else 1.0
 
