@@ -69,7 +69,7 @@ lint: $(STAMP)
 	$(RUN) -m ruff check .
 
 units: $(STAMP)
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile
 
 check: $(STAMP)
 	$(RUN) tools/run_notebooks.py --check
