@@ -69,7 +69,8 @@ lint: $(STAMP)
 	$(RUN) -m ruff check .
 
 units: $(STAMP)
-	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile hsisr_lite tests/unit tests/parity
+	$(RUN) -m pytest -q tests/notebooks
 
 check: $(STAMP)
 	$(RUN) tools/run_notebooks.py --check
