@@ -29,6 +29,7 @@ from hsisr_lite.uafl.folder_settings import (
     as_count,
     as_network,
     as_rate,
+    check_replaces_nothing,
     default_of,
 )
 from hsisr_lite.uafl.folder_training import AMP, State, taking_part, train
@@ -153,6 +154,7 @@ def train_on_folder(folder, out, *, network=None, epochs=150, batch=1, crop=128,
             if part.rank == 0:
                 as_writable(out)
                 as_writable(out if checkpoint is None else checkpoint)
+                check_replaces_nothing(out, checkpoint, files)
         out, checkpoint = Path(out), checkpoint and Path(checkpoint)
         amp = as_amp(amp, part.device)
         if batch % part.count:

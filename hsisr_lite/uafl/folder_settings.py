@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,6 +66,29 @@ def as_network(network):
             f'by hl.fuse(pair, "uafl", alignment="{alignment}").'
         )
     return network
+
+
+def check_replaces_nothing(out, checkpoint, files):
+    """Raise :class:`InputError` where the weights would replace a scene, or the kept state.
+
+    An ENVI scene is two files of one stem, so no file of a scene's stem may be written beside it.
+
+    Examples
+    --------
+    >>> check_replaces_nothing("weights.pt", "run.pt", ["scenes/a.hdr"])
+    """
+    scenes = {Path(file).resolve().with_suffix("") for file in files}
+    for name, path in (("out", out), ("checkpoint", checkpoint)):
+        if path is not None and Path(path).resolve().with_suffix("") in scenes:
+            raise InputError(
+                f"{name} is {str(path)!r}, which has the name of a scene: another one is needed, "
+                "or the scene would be lost; choose one outside of the folder."
+            )
+    if checkpoint is not None and Path(checkpoint).resolve() == Path(out).resolve():
+        raise InputError(
+            f"checkpoint is {str(checkpoint)!r}, and so is out: two files are needed, or the "
+            "weights would replace the state; name another."
+        )
 
 
 def as_count(value, name, least, why=""):

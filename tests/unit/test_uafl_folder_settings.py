@@ -288,3 +288,22 @@ def test_of_the_valid_pixels_one_row_is_read_for_each_crop(tmp_path, monkeypatch
         wanted = np.random.default_rng(seed).choice(middles)
         assert corner == divmod(wanted, 25)
     assert read == [625] + 50 * [25]
+
+
+@pytest.mark.parametrize(
+    ("out", "checkpoint", "words"),
+    [
+        ("scenes/0.npz", None, "out is .*0.npz', which has the name of a scene"),
+        ("scenes/1.img", None, "out is .*1.img', which has the name of a scene"),
+        ("w.pt", "scenes/../scenes/1.npz", "checkpoint is .*1.npz', which has the name of a scene"),
+        ("w.pt", "scenes/../w.pt", "checkpoint is .*w.pt', and so is out"),
+    ],
+)
+def test_nothing_replaces_a_scene_or_the_state(scenes, tmp_path, out, checkpoint, words):
+    """Before a step is made; every file stays as it was."""
+    before = {path: path.read_bytes() for path in scenes.iterdir()}
+    kept = None if checkpoint is None else tmp_path / checkpoint
+    with pytest.raises(InputError, match=words):
+        run_tiny(scenes, tmp_path / out, checkpoint=kept)
+    assert {path: path.read_bytes() for path in scenes.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
