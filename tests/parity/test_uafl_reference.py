@@ -54,7 +54,7 @@ def test_the_mean_of_three_warps_reaches_the_stated_gain(method, scene, least):
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_registration_finds_the_warps(scene):
-    """Of 2.8 to 3.3 pixels less than half a pixel is left in the mean; 0.1 to 0.4 were seen."""
+    """Of 2.5 to 4.1 pixels less than a quarter is left in the mean; 0.04 to 0.14 were seen."""
     _, seen = pairs(scene)
     for pair, flow in seen:
-        assert end_point_error(register_by_model(pair), inverse_flow(flow)).mean() < 0.5
+        assert end_point_error(register_by_model(pair), inverse_flow(flow)).mean() < 0.25
