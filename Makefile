@@ -70,7 +70,7 @@ lint: $(STAMP)
 
 units: $(STAMP)
 	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile hsisr_lite tests/unit tests/parity
-	$(RUN) -m pytest -q tests/notebooks
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal tests/notebooks
 
 check: $(STAMP)
 	$(RUN) tools/run_notebooks.py --check
