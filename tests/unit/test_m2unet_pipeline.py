@@ -274,6 +274,7 @@ def test_a_stage_runs_alone_from_what_the_others_have_kept(tmp_path, monkeypatch
                 for worker in workers if name not in missing else ():
                     patch.setattr(pipeline, worker, None)  # it would be an error to call it
             same(hl.fuse(pair, method, folder=tmp_path, **FEW, **settings), whole)
+        assert all((tmp_path / f"{name}.pt").exists() for name in missing)  # kept once more
     monkeypatch.setattr(pipeline, "draw", None)
     again = hl.fuse(pair, method, folder=tmp_path, **FEW, **settings)
     same(again, whole)
