@@ -82,7 +82,7 @@ def check_replaces_nothing(out, checkpoint, files):
         if path is not None and Path(path).resolve().with_suffix("") in scenes:
             raise InputError(
                 f"{name} is {str(path)!r}, which has the name of a scene: another one is needed, "
-                "or the scene would be lost; choose one outside of the folder."
+                "or the scene may be lost; choose one outside of the folder."
             )
     if checkpoint is not None and Path(checkpoint).resolve() == Path(out).resolve():
         raise InputError(
