@@ -68,6 +68,8 @@ clean:  ## remove everything that was built, the environment too
 lint: $(STAMP)
 	$(RUN) -m ruff check .
 
+# Side by side, each process keeps to one core: more threads than cores wait for one another.
+units: export OMP_NUM_THREADS = 1
 units: $(STAMP)
 	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile hsisr_lite tests/unit tests/parity
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal tests/notebooks
@@ -82,7 +84,7 @@ site: $(STAMP) check student
 	$(RUN) tools/build_site.py
 
 test-site: site
-	$(RUN) -m pytest -q tests/site
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadgroup tests/site
 
 scene-site: $(STAMP)
 	$(RUN) tools/build_site.py --scene '$(SCENE)' --jobs $(JOBS)

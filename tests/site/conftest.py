@@ -24,12 +24,15 @@ def page_names():
 
 
 def pytest_generate_tests(metafunc):
-    # Session scope makes pytest run all tests of one page together: each page is opened once.
+    # Session scope and one group a page run all tests of a page together: it is opened once.
+    def each(argument, names):
+        one_each = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+        metafunc.parametrize(argument, one_each or ["nothing built"], scope="session")
+
     if "page_name" in metafunc.fixturenames:
-        metafunc.parametrize("page_name", page_names() or ["nothing built"], scope="session")
+        each("page_name", page_names())
     if "chapter_name" in metafunc.fixturenames:
-        chapters = [name for name in page_names() if name.startswith("notebooks/")]
-        metafunc.parametrize("chapter_name", chapters or ["nothing built"], scope="session")
+        each("chapter_name", [n for n in page_names() if n.startswith("notebooks/")])
 
 
 @pytest.fixture(scope="session")
