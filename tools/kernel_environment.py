@@ -1,7 +1,8 @@
 """The environment that a chapter's kernel runs in, so that a second run gives the same bytes.
 
-This is the only place that fixes threads, hash seed and backend: the runner, the notebook tests
-and the GPU run all take it from here, and two kernels can run side by side on two cores.
+This is the only place that fixes a kernel's threads, hash seed and backend: the runner, the tests
+of the chapters and the GPU run all take it from here, and two kernels can run side by side on two
+cores.
 """
 
 import os

@@ -1,12 +1,11 @@
-"""Every chapter on a scene of another kind, and every student copy up to its first open answer."""
+"""Every chapter on a scene of another kind, as a student meets it: first without an answer."""
 
 import asyncio
 
-import nbformat
+import notebook_file
 import notebook_kernel
 import numpy as np
 import pytest
-import run_notebooks
 import student
 from kernel_environment import environment
 
@@ -30,16 +29,20 @@ def awkward_scene(tmp_path_factory):
     )
 
 
-def test_runs_on_an_awkward_scene(chapter, awkward_scene, tmp_path):
-    before = chapter.read_bytes()
-    failures = run_notebooks.run([chapter], jobs=1, scene=str(awkward_scene), into=tmp_path)
-    assert failures == []
-    assert chapter.read_bytes() == before
-    assert "47 × 61" in (tmp_path / chapter.name).read_text("utf-8")  # it is that scene's output
-
-
-def test_a_student_copy_stops_at_its_first_check_with_a_sentence(chapter, tmp_path):
-    copy = student.student_copy(nbformat.read(chapter, as_version=4))
-    with pytest.raises(notebook_kernel.ChapterError) as stop:
-        asyncio.run(notebook_kernel.execute(copy, chapter.stem, cwd=tmp_path, env=environment()))
-    assert "WrongAnswer" in str(stop.value) and "no answer yet" in str(stop.value)
+def test_runs_on_an_awkward_scene_and_asks_a_student_for_an_answer(chapter, awkward_scene):
+    """Unanswered, the first exercise ends in a sentence; with the solutions all the rest runs."""
+    notebook = notebook_file.read(chapter)
+    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    first = next(i for i in code if student.TAG in notebook.cells[i].metadata.get("tags", []))
+    check = code[code.index(first) + 1]
+    copy = student.student_copy(notebook_file.read(chapter))
+    unanswered = copy.cells[first : check + 1]
+    for cell in unanswered:
+        cell.id += "-unanswered"
+    unanswered[-1].metadata["tags"] = ["raises-exception"]  # the only cell that may fail
+    notebook.cells[first:first] = unanswered
+    env = environment(scene=str(awkward_scene))
+    asyncio.run(notebook_kernel.execute(notebook, chapter.stem, cwd=chapter.parent, env=env))
+    assert "47 × 61" in notebook_file.text_of(notebook)  # it is that scene's output
+    [complaint] = unanswered[-1].outputs
+    assert complaint.ename == "WrongAnswer" and "no answer yet" in complaint.evalue
