@@ -41,7 +41,7 @@ book: $(if $(strip $(SCENE)),scene-site,site)  ## the site in _build/html; SCENE
 test: $(STAMP) lint units check test-notebooks test-site  ## everything: lint, units, chapters, site
 
 test-fast: $(STAMP)  ## the units alone, in a few minutes
-	$(RUN) -m pytest -q hsisr_lite tests/unit
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile hsisr_lite tests/unit
 
 notebooks: $(STAMP)  ## re-execute the chapters whose outputs are stale; ALL=1 for every one
 	$(RUN) tools/run_notebooks.py --jobs $(JOBS) $(if $(ALL),--all)
@@ -69,7 +69,7 @@ lint: $(STAMP)
 	$(RUN) -m ruff check .
 
 # Side by side, each process keeps to one core: more threads than cores wait for one another.
-units: export OMP_NUM_THREADS = 1
+units test-fast: export OMP_NUM_THREADS = 1
 units: $(STAMP)
 	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile hsisr_lite tests/unit tests/parity
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal tests/notebooks
@@ -84,7 +84,7 @@ site: $(STAMP) check student
 	$(RUN) tools/build_site.py
 
 test-site: site
-	$(RUN) -m pytest -q -n $(JOBS) --dist loadgroup tests/site
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadscope tests/site
 
 scene-site: $(STAMP)
 	$(RUN) tools/build_site.py --scene '$(SCENE)' --jobs $(JOBS)
